@@ -1,0 +1,182 @@
+"""Values between pixels: a Kaiser-windowed sinc, its derivative, and two ways to apply it.
+
+The kernel of 8 taps reproduces a wave of 0.30 cycles per pixel to 0.4 %, one of 0.35 to 7 %; with
+12 taps 0.35 cycles per pixel is good to 0.6 %. Cubic convolution, for comparison, errs by 10 % at
+0.25. Missing neighbours are left out and the remaining weights rescaled, so that a hole does not
+bleed; a value is NaN when one of its four nearest pixels is missing.
+"""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+STEPS = 512
+"""Table entries per pixel; linear interpolation between them is good to 2e-6."""
+CHUNK = 1 << 20
+"""Points handled at once by `sample`, to bound memory."""
+
+
+class Warped(NamedTuple):
+    """An image seen through a displacement, with its gradient; each of shape ``(H, W)``."""
+
+    value: Tensor
+    dy: Tensor
+    dx: Tensor
+
+
+def kaiser_sinc(distance: np.ndarray, taps: int, beta: float = 5.0) -> np.ndarray:
+    """Kernel value at a signed distance in pixels (Kaiser 1974)."""
+    inside = np.clip(1 - (2 * distance / taps) ** 2, 0, None)
+    return np.sinc(distance) * np.i0(beta * np.sqrt(inside)) / np.i0(beta)
+
+
+@lru_cache
+def _table(taps: int, *, derivative: bool) -> Tensor:
+    """Weights, shape ``(STEPS + 1, taps)``, for fractions 0, 1/STEPS, ..., 1 of a pixel."""
+    offsets = np.arange(taps) - taps // 2 + 1
+
+    def weights(fraction: np.ndarray) -> np.ndarray:
+        raw = kaiser_sinc(fraction[:, None] - offsets, taps)
+        return raw / raw.sum(axis=1, keepdims=True)
+
+    fractions = np.linspace(0, 1, STEPS + 1)
+    if derivative:
+        # Half a table step on either side: exact to 1e-7, and the weights sum to zero.
+        half = 0.5 / STEPS
+        slope = (weights(fractions + half) - weights(fractions - half)) / (2 * half)
+        return torch.from_numpy(slope).float()
+    return torch.from_numpy(weights(fractions)).float()
+
+
+def weights_at(fraction: Tensor, taps: int = 8, *, derivative: bool = False) -> Tensor:
+    """Interpolation weights, shape ``(*fraction.shape, taps)``, for fractions in [0, 1].
+
+    Tap ``k`` weighs the pixel ``k - taps // 2 + 1`` away from the pixel at or before the point.
+    """
+    table = _table(taps, derivative=derivative).to(fraction.device)
+    position = fraction * STEPS
+    index = position.floor().clamp(0, STEPS - 1)
+    blend = (position - index).unsqueeze(-1)
+    index = index.long()
+    return torch.lerp(table[index], table[index + 1], blend)
+
+
+def sample(image: Tensor, y: Tensor, x: Tensor, taps: int = 12) -> Tensor:
+    """Interpolate an image at fractional pixel coordinates (pixel centres are integers).
+
+    Parameters
+    ----------
+    image
+        Shape ``(H, W)``, real or complex; NaN is missing.
+    y, x
+        Row and column coordinates, any common shape. Use float64 beyond 16,000 pixels.
+    taps
+        Even width of the kernel.
+
+    Returns
+    -------
+    Tensor
+        The shape of `y`; NaN outside the image and beside missing pixels.
+
+    Examples
+    --------
+    >>> ramp = torch.arange(32.0).expand(32, 32)
+    >>> round(float(sample(ramp, torch.tensor(15.0), torch.tensor(16.25))), 3)
+    16.25
+    """
+    valid = ~torch.isnan(image)
+    holes = not bool(valid.all())
+    filled = torch.where(valid, image, torch.zeros((), dtype=image.dtype, device=image.device))
+    parts = [
+        _sample(filled, valid if holes else None, cy, cx, taps)
+        for cy, cx in zip(y.reshape(-1).split(CHUNK), x.reshape(-1).split(CHUNK), strict=True)
+    ]
+    return torch.cat(parts).reshape(y.shape) if parts else image.new_zeros(y.shape)
+
+
+def _sample(image: Tensor, valid: Tensor | None, y: Tensor, x: Tensor, taps: int) -> Tensor:
+    H, W = image.shape
+    known = torch.isfinite(y) & torch.isfinite(x)
+    y, x = torch.where(known, y, -9.0), torch.where(known, x, -9.0)
+    y0, x0 = y.floor(), x.floor()
+    wy = weights_at((y - y0).float(), taps)
+    wx = weights_at((x - x0).float(), taps)
+    y0, x0 = y0.long(), x0.long()
+    reach = torch.arange(taps, device=image.device) - taps // 2 + 1
+    rows, columns = y0.unsqueeze(-1) + reach, x0.unsqueeze(-1) + reach
+    wy = wy * ((rows >= 0) & (rows < H))
+    wx = wx * ((columns >= 0) & (columns < W))
+    rows, columns = rows.clamp(0, H - 1), columns.clamp(0, W - 1)
+    total = torch.zeros_like(y, dtype=image.dtype)
+    weight = torch.zeros_like(y, dtype=torch.float32)
+    flat = image.reshape(-1)
+    mask = None if valid is None else valid.reshape(-1)
+    for i in range(taps):
+        index = rows[:, i : i + 1] * W + columns
+        w = wy[:, i : i + 1] * wx
+        if mask is not None:
+            w = w * mask[index]
+        total += (w * flat[index]).sum(-1)
+        weight += w.sum(-1)
+    # The four nearest pixels, fewer when the point lies on a pixel's row or column.
+    inside = known & (y >= 0) & (y <= H - 1) & (x >= 0) & (x <= W - 1)
+    if mask is not None:
+        for ry in (y0.clamp(0, H - 1), y.ceil().long().clamp(0, H - 1)):
+            for rx in (x0.clamp(0, W - 1), x.ceil().long().clamp(0, W - 1)):
+                inside &= mask[ry * W + rx]
+    return torch.where(inside, total / weight, torch.nan)
+
+
+def warp_cells(
+    image: Tensor, dy: Tensor, dx: Tensor, cell: int, margin: int, taps: int = 8
+) -> Warped:
+    """See an image through a displacement that is constant within each cell.
+
+    Parameters
+    ----------
+    image
+        Shape ``(rows * cell + 2 * margin, columns * cell + 2 * margin)``, without NaN.
+    dy, dx
+        Displacement of each cell, shape ``(rows, columns)``, pixels, without NaN. Cell ``(0, 0)``
+        begins at pixel ``(margin, margin)``. Beyond ``margin - taps`` pixels, values repeat the
+        image's border: mask them.
+
+    Returns
+    -------
+    Warped
+        ``image(y + dy, x + dx)`` and its derivatives along rows and columns, shape
+        ``(rows * cell, columns * cell)``.
+    """
+    rows, columns = dy.shape
+    H, W = image.shape
+    span = cell + taps - 1
+    y0, x0 = dy.floor(), dx.floor()
+    wy, wy_slope = (_bank(dy - y0, taps, cell, derivative=d) for d in (False, True))
+    wx, wx_slope = (_bank(dx - x0, taps, cell, derivative=d) for d in (False, True))
+    reach = torch.arange(span, device=image.device) - taps // 2 + 1
+    top = margin + cell * torch.arange(rows, device=image.device)
+    left = margin + cell * torch.arange(columns, device=image.device)
+    r = (top[:, None, None] + y0.long().unsqueeze(-1) + reach).clamp(0, H - 1)
+    c = (left[:, None] + x0.long().unsqueeze(-1) + reach).clamp(0, W - 1)
+    patch = image.reshape(-1)[r.unsqueeze(-1) * W + c.unsqueeze(-2)].reshape(-1, span, span)
+    across = patch @ torch.cat([wx, wx_slope], dim=-1)  # value and slope along columns
+    value = wy.mT @ across
+    slope_y = wy_slope.mT @ across[..., :cell]
+
+    def image_of(blocks: Tensor) -> Tensor:
+        blocks = blocks.reshape(rows, columns, cell, cell)
+        return blocks.permute(0, 2, 1, 3).reshape(rows * cell, columns * cell)
+
+    return Warped(image_of(value[..., :cell]), image_of(slope_y), image_of(value[..., cell:]))
+
+
+def _bank(fraction: Tensor, taps: int, cell: int, *, derivative: bool) -> Tensor:
+    """Weights as a banded matrix ``(cells, cell + taps - 1, cell)``: one column per pixel."""
+    w = weights_at(fraction.reshape(-1), taps, derivative=derivative)
+    bank = w.new_zeros(w.shape[0], cell + taps - 1, cell)
+    for j in range(cell):
+        bank[:, j : j + taps, j] = w
+    return bank
