@@ -1,0 +1,291 @@
+"""Zero-normalised cross-correlation of windows: the reference method of offset tracking.
+
+Use it where one window size fits all, or as the coarse stage of something finer. It survives any
+gain and offset, needs no texture model and finds displacements as large as the search; it blurs
+whatever changes within a window, and its cost grows with the square of the search.
+
+The sums of products are taken over small cells first and then put together into windows, so that
+several window sizes cost little more than one (`NCC.match_windows`). Per lag over shifted images
+where the search is small, by FFT where it is large: the choice follows the operation counts.
+Missing pixels are left out of every sum (Padfield 2012): a window needs half of its pixels.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from groundshift.errors import MatcherError
+from groundshift.matchers.follow import WARP_CELL, follow, follow_margin
+from groundshift.matchers.peak import Gaussian, Sinc, law_sigma
+from groundshift.matchers.windows import base_cell, box_sum, cell_sum, centred, up_to, window_sums
+from groundshift.types import Estimate
+
+VOLUME = 24_000_000
+"""Correlation samples held at once: about 100 MB per array."""
+LEAST_SHARE = 0.5
+"""A window needs this share of its pixels in both images."""
+
+
+@dataclass(frozen=True)
+class NCC:
+    """Normalised cross-correlation on a regular grid.
+
+    Parameters
+    ----------
+    window
+        Side of the square window, pixels; even when `stride` is even.
+    search
+        Largest displacement looked for in each direction, pixels, around the prior if there is
+        one. A match is accepted up to ``search - peak.reach``.
+    stride
+        Pixels between results.
+    peak
+        How the maximum is found to a fraction of a pixel.
+    reach
+        Largest prior displacement that is followed, pixels.
+    """
+
+    window: int = 32
+    search: int = 12
+    stride: int = 8
+    peak: Sinc | Gaussian = Sinc()
+    reach: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse parameters that contradict each other."""
+        if min(self.window, self.stride) < 1 or self.reach < 0:
+            raise MatcherError("window and stride must be positive and reach not negative")
+        if self.search <= self.peak.reach:
+            raise MatcherError(
+                f"search={self.search} leaves no lags for {self.peak}; "
+                f"use search={self.peak.reach + 1} or more, or peak=Gaussian()"
+            )
+        base_cell(self.stride, (self.window,))
+
+    @cached_property
+    def context(self) -> int:
+        """Pixels of reference, and of prior, used beyond the area reported on."""
+        return self.context_of((self.window,))
+
+    @property
+    def halo(self) -> int:
+        """Context pixels on each side."""
+        return self.halo_of((self.window,))
+
+    @property
+    def period(self) -> int:
+        """Shift of the input that shifts the output alike."""
+        return math.lcm(self.stride, WARP_CELL) if self.reach else self.stride
+
+    @property
+    def bytes_per_pixel(self) -> int:
+        """Working memory per pixel of the input, an upper estimate."""
+        return 120
+
+    def context_of(self, windows: tuple[int, ...]) -> int:
+        """Pixels of context for several window sizes."""
+        base = base_cell(self.stride, windows)
+        return up_to(max(0, (max(windows) - self.stride) // 2), math.lcm(base, 1))
+
+    def halo_of(self, windows: tuple[int, ...]) -> int:
+        """Context pixels for several window sizes."""
+        context = self.context_of(windows) + self.search
+        return context + (follow_margin(self.reach) if self.reach else 0)
+
+    def __call__(
+        self, reference: Tensor, secondary: Tensor, prior: Tensor | None = None
+    ) -> Estimate:
+        """Match; see :class:`groundshift.types.Matcher`."""
+        return self.match(reference, secondary, prior, self.halo)
+
+    def match(
+        self, reference: Tensor, secondary: Tensor, prior: Tensor | None, margin: int
+    ) -> Estimate:
+        """Match inputs that carry `margin` pixels of context, at least the halo."""
+        return self.match_windows(reference, secondary, prior, margin, (self.window,))[0]
+
+    def match_windows(
+        self,
+        reference: Tensor,
+        secondary: Tensor,
+        prior: Tensor | None,
+        margin: int,
+        windows: tuple[int, ...],
+    ) -> list[Estimate]:
+        """Match with several window sizes that share their sums of products."""
+        base = base_cell(self.stride, windows)
+        context = self.context_of(windows)
+        outer = context + self.search
+        H, W = reference.shape
+        a = reference[margin - context : H - margin + context, margin - context : W - margin + context]
+        if prior is None:
+            b = secondary[margin - outer : H - margin + outer, margin - outer : W - margin + outer]
+            offset = None
+        else:
+            b, offset = follow(secondary, prior, margin, outer, self.stride)
+        found = [
+            [self._peaks(volume, window) for volume, window in zip(volumes, windows, strict=True)]
+            for volumes in self._volumes(centred(a), centred(b), windows, base, context)
+        ]
+        estimates = [Estimate(*map(torch.cat, zip(*parts, strict=True))) for parts in zip(*found, strict=True)]
+        if offset is None:
+            return estimates
+        return [e._replace(dy=e.dy + offset[0], dx=e.dx + offset[1]) for e in estimates]
+
+    def _peaks(self, volume: Tensor, window: int) -> Estimate:
+        """Turn correlation surfaces ``(rows, columns, L, L)`` into estimates."""
+        shape = volume.shape[:2]
+        peak = self.peak(volume.flatten(0, 1))
+        sigma_y, sigma_x = law_sigma(peak.value, peak.curvature_y, peak.curvature_x, window**2)
+        planes = (peak.dy, peak.dx, sigma_y, sigma_x, peak.value.clamp(0, 1))
+        return Estimate(*(plane.reshape(shape) for plane in planes))
+
+    def _volumes(
+        self, a: Tensor, b: Tensor, windows: tuple[int, ...], base: int, context: int
+    ) -> Iterator[list[Tensor]]:
+        """Correlation surfaces of each window size, some rows of cells at a time."""
+        lags = 2 * self.search + 1
+        rows, columns = ((n - 2 * context) // self.stride for n in a.shape)
+        per_row = columns * lags**2 * (self.stride // base) ** 2
+        step = max(1, VOLUME // (3 * per_row))
+        for top in range(0, rows, step):
+            height = min(step, rows - top) * self.stride + 2 * context
+            strip_a = a[top * self.stride :][:height]
+            strip_b = b[top * self.stride :][: height + 2 * self.search]
+            yield self._correlation(strip_a, strip_b, windows, base, context)
+
+    def _correlation(
+        self, a: Tensor, b: Tensor, windows: tuple[int, ...], base: int, context: int
+    ) -> list[Tensor]:
+        if bool(torch.isnan(a).any()) or bool(torch.isnan(b).any()):
+            return self._masked_correlation(a, b, windows, base, context)
+        products = lagged_cell_sums(a, b, base, self.search)
+        cells = [cell_sum(plane, base) for plane in (a, a * a)]
+        result = []
+        for window in windows:
+            count = window**2
+            sum_ab = window_sums(products, window, self.stride, base, context)
+            sum_a, sum_aa = (
+                window_sums(c, window, self.stride, base, context)[None, None] for c in cells
+            )
+            sum_b, sum_bb = (self._at_lags(plane, window, context) for plane in (b, b * b))
+            result.append(_normalised(sum_ab, sum_a, sum_b, sum_aa, sum_bb, count, count))
+        return result
+
+    def _at_lags(self, b: Tensor, window: int, context: int) -> Tensor:
+        """Window sums of the secondary at every lag: ``(L, L, rows, columns)``, a view."""
+        lags = 2 * self.search + 1
+        first = context - (window - self.stride) // 2
+        rows, columns = ((n - 2 * (context + self.search)) // self.stride for n in b.shape)
+        sums = box_sum(b, window)[first:, first:]
+        windows = sums.unfold(0, lags, self.stride).unfold(1, lags, self.stride)
+        return windows[:rows, :columns].permute(2, 3, 0, 1)
+
+    def _masked_correlation(
+        self, a: Tensor, b: Tensor, windows: tuple[int, ...], base: int, context: int
+    ) -> list[Tensor]:
+        ma, mb = (~torch.isnan(a)).float(), (~torch.isnan(b)).float()
+        a, b = torch.nan_to_num(a), torch.nan_to_num(b)
+        pairs = ((a, b), (a, mb), (ma, b), (a * a, mb), (ma, b * b), (ma, mb))
+        cells = [lagged_cell_sums(p, q, base, self.search) for p, q in pairs]
+        return [
+            _normalised(
+                *(window_sums(c, window, self.stride, base, context) for c in cells),
+                total=window**2,
+            )
+            for window in windows
+        ]
+
+
+def _normalised(
+    sum_ab: Tensor,
+    sum_a: Tensor,
+    sum_b: Tensor,
+    sum_aa: Tensor,
+    sum_bb: Tensor,
+    count: Tensor | int,
+    total: int,
+) -> Tensor:
+    """Correlation coefficients ``(rows, columns, L, L)`` from sums ``(L, L, rows, columns)``."""
+    inverse = 1 / count if isinstance(count, int) else 1 / count.clamp(min=1)
+    covariance = sum_ab - sum_a * sum_b * inverse
+    var_a = sum_aa - sum_a * sum_a * inverse
+    var_b = sum_bb - sum_b * sum_b * inverse
+    # Images have unit variance here: a window that is flatter than 1e-6 of that shows nothing.
+    flat = (var_a < 1e-6 * total) | (var_b < 1e-6 * total)
+    if not isinstance(count, int):
+        flat |= count < LEAST_SHARE * total
+    rho = covariance * (var_a.clamp(min=1e-12).rsqrt() * var_b.clamp(min=1e-12).rsqrt())
+    return rho.masked_fill_(flat, torch.nan).permute(2, 3, 0, 1)
+
+
+def lagged_cell_sums(a: Tensor, b: Tensor, cell: int, search: int) -> Tensor:
+    """Sum ``a(p) * b(p + lag)`` over disjoint cells of `a`, for all lags.
+
+    Parameters
+    ----------
+    a
+        ``(H, W)``.
+    b
+        ``(H + 2 * search, W + 2 * search)``, the lags ``-search ... search``.
+    cell, search
+        Pixels.
+
+    Returns
+    -------
+    Tensor
+        ``(L, L, H / cell, W / cell)`` with ``L = 2 * search + 1``.
+    """
+    lags, side = 2 * search + 1, cell + 2 * search
+    by_fft = 3 * side**2 * math.log2(side**2) / cell**2
+    if by_fft < 1.5 * lags**2 and cell >= 8:
+        return _by_fft(a, b, cell, search)
+    return _by_shifts(a, b, cell, search)
+
+
+def _by_shifts(a: Tensor, b: Tensor, cell: int, search: int) -> Tensor:
+    H, W = a.shape
+    lags = 2 * search + 1
+    sums = a.new_empty(lags, lags, H // cell, W // cell)
+    # Strips that stay in the processor's cache while all lags pass over them.
+    strip = max(1, 262_144 // (W * cell)) * cell
+    for top in range(0, H, strip):
+        part = a[top : top + strip]
+        height = part.shape[0]
+        for i in range(lags):
+            for j in range(lags):
+                product = part * b[top + i : top + i + height, j : j + W]
+                sums[i, j, top // cell : (top + height) // cell] = cell_sum(product, cell)
+    return sums
+
+
+def _by_fft(a: Tensor, b: Tensor, cell: int, search: int) -> Tensor:
+    lags, side = 2 * search + 1, cell + 2 * search
+    n = _fast_length(side)
+    blocks = a.unfold(0, cell, cell).unfold(1, cell, cell)
+    regions = b.unfold(0, side, cell).unfold(1, side, cell)
+    rows, columns = blocks.shape[:2]
+    sums = a.new_empty(lags, lags, rows, columns)
+    for i in range(rows):
+        spectrum = torch.fft.rfft2(blocks[i], s=(n, n)).conj() * torch.fft.rfft2(
+            regions[i], s=(n, n)
+        )
+        surface = torch.fft.irfft2(spectrum, s=(n, n))[:, :lags, :lags]
+        sums[:, :, i] = surface.permute(1, 2, 0)
+    return sums
+
+
+def _fast_length(n: int) -> int:
+    """Smallest length of the form 2^a 3^b 5^c that is not below `n`."""
+    while True:
+        rest = n
+        for factor in (2, 3, 5):
+            while rest % factor == 0:
+                rest //= factor
+        if rest == 1:
+            return n
+        n += 1

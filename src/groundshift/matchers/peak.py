@@ -1,0 +1,198 @@
+"""Where a sampled correlation surface is highest, to a fraction of a lag, and how sure that is.
+
+Two ways, both vectorised over any number of surfaces:
+
+* `Gaussian`: the parabola through the logarithms of three neighbours per axis. Exact when the
+  peak is a Gaussian aligned with the axes; elsewhere it pulls towards whole pixels (0.25 px can
+  read 0.17 to 0.23).
+* `Sinc`: Newton's method on the surface interpolated with a windowed sinc. A correlation surface
+  of alias-free images is band-limited, so this is its exact maximum: no pixel locking.
+
+The variance comes from the tracking law of incoherent speckle (Bamler & Eineder 2005, De Zan
+2014) with the peak as ``|gamma|**2`` and the number of independent resolution cells in the window
+read from the width of the peak, see `law_sigma`.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from groundshift.interpolate import weights_at
+
+
+class Peak(NamedTuple):
+    """The maximum of each surface; NaN where there is none inside the searched lags."""
+
+    dy: Tensor
+    """Row lag, pixels."""
+    dx: Tensor
+    """Column lag, pixels."""
+    value: Tensor
+    """Correlation at the maximum."""
+    curvature_y: Tensor
+    """``-d2(ln value)/dy2``, per square pixel."""
+    curvature_x: Tensor
+    """``-d2(ln value)/dx2``, per square pixel."""
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """Three-point Gaussian fit on each axis."""
+
+    @property
+    def reach(self) -> int:
+        """Lags needed on each side of the highest sample."""
+        return 1
+
+    def __call__(self, surface: Tensor) -> Peak:
+        """Find the maxima of surfaces ``(n, L, L)`` whose middle lag is zero."""
+        iy, ix, patch, inside = highest(surface, self.reach)
+        logs = patch.clamp(min=1e-6).log()
+        middle = logs[:, 1, 1]
+        oy, cy = _vertex(logs[:, 0, 1], middle, logs[:, 2, 1])
+        ox, cx = _vertex(logs[:, 1, 0], middle, logs[:, 1, 2])
+        top = (middle + 0.5 * (cy * oy**2 + cx * ox**2)).exp()
+        good = inside & (patch[:, 1, 1] > 0)
+        return _checked(good, Peak(iy + oy, ix + ox, top, cy, cx))
+
+
+def _vertex(before: Tensor, middle: Tensor, after: Tensor) -> tuple[Tensor, Tensor]:
+    """Offset of a parabola's vertex from the middle sample, and minus its second derivative."""
+    curvature = (2 * middle - before - after).clamp(min=1e-6)
+    return 0.5 * (after - before) / curvature, curvature
+
+
+@dataclass(frozen=True)
+class Sinc:
+    """Exact maximum of the band-limited surface.
+
+    Parameters
+    ----------
+    taps
+        Width of the interpolation kernel: 4 needs 2 lags on each side of the highest sample, 8
+        needs 4.
+    iterations
+        Newton steps; three reach 1e-4 px.
+    """
+
+    taps: int = 8
+    iterations: int = 4
+
+    @property
+    def reach(self) -> int:
+        """Lags needed on each side of the highest sample."""
+        return self.taps // 2
+
+    def __call__(self, surface: Tensor) -> Peak:
+        """Find the maxima of surfaces ``(n, L, L)`` whose middle lag is zero."""
+        iy, ix, patch, inside = highest(surface, self.reach)
+        y, x = torch.zeros_like(iy), torch.zeros_like(ix)
+        for _ in range(self.iterations):
+            value, gradient, hessian = self._local(patch, y, x)
+            step_y, step_x = _newton(gradient, hessian)
+            y = (y + step_y.clamp(-0.5, 0.5)).clamp(-1, 1)
+            x = (x + step_x.clamp(-0.5, 0.5)).clamp(-1, 1)
+        value, gradient, hessian = self._local(patch, y, x)
+        # The highest sample lies within a lag of the maximum of any surface sampled finely enough.
+        good = inside & (y.abs() < 0.99) & (x.abs() < 0.99) & (value > 0)
+        floor = value.clamp(min=1e-6)
+        return _checked(
+            good, Peak(iy + y, ix + x, value, -hessian[0] / floor, -hessian[2] / floor)
+        )
+
+    def _local(
+        self, patch: Tensor, y: Tensor, x: Tensor
+    ) -> tuple[Tensor, tuple[Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]:
+        """Value, gradient and second derivatives (yy, yx, xx) at offsets in [-1, 1]."""
+        wy, gy, hy = self._weights(y)
+        wx, gx, hx = self._weights(x)
+        along = torch.stack([wx, gx, hx], dim=-1)
+        rows = patch @ along  # (n, L, 3)
+        value, dx, dxx = ((wy.unsqueeze(1) @ rows).squeeze(1)).unbind(-1)
+        dy, dyx, _ = ((gy.unsqueeze(1) @ rows).squeeze(1)).unbind(-1)
+        dyy = (hy.unsqueeze(1) @ rows[..., :1]).squeeze(1).squeeze(-1)
+        return value, (dy, dx), (dyy, dyx, dxx)
+
+    def _weights(self, offset: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Kernel, slope and second derivative on the lags ``-taps/2 ... taps/2``."""
+        whole = offset.floor().clamp(-1, 0)
+        fraction = (offset - whole).clamp(0, 1)
+        step = 1 / 64
+        inner = fraction.clamp(step, 1 - step)
+        value = weights_at(fraction, self.taps)
+        slope = weights_at(fraction, self.taps, derivative=True)
+        bend = (
+            weights_at(inner + step, self.taps, derivative=True)
+            - weights_at(inner - step, self.taps, derivative=True)
+        ) / (2 * step)
+        wide = torch.zeros(*offset.shape, self.taps + 1, device=offset.device)
+        at = (whole.long() + 1).unsqueeze(-1) + torch.arange(self.taps, device=offset.device)
+        return tuple(wide.scatter(-1, at, w) for w in (value, slope, bend))  # type: ignore[return-value]
+
+
+def _newton(
+    gradient: tuple[Tensor, Tensor], hessian: tuple[Tensor, Tensor, Tensor]
+) -> tuple[Tensor, Tensor]:
+    """Newton's step uphill; along the axes alone where the surface is not a peak."""
+    (gy, gx), (yy, yx, xx) = gradient, hessian
+    determinant = yy * xx - yx * yx
+    peak = (yy < 0) & (xx < 0) & (determinant > 0.05 * yy * xx)
+    safe = torch.where(peak, determinant, 1.0)
+    step_y = torch.where(peak, -(xx * gy - yx * gx) / safe, gy / yy.abs().clamp(min=1e-6))
+    step_x = torch.where(peak, -(yy * gx - yx * gy) / safe, gx / xx.abs().clamp(min=1e-6))
+    return step_y, step_x
+
+
+def highest(surface: Tensor, reach: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Lag of the highest sample, its surroundings, and whether they lie inside the surface.
+
+    Missing samples (NaN) are never chosen; a surface without any sample is "outside".
+    """
+    n, rows, columns = surface.shape
+    known = torch.nan_to_num(surface, nan=-2.0)
+    best = known.reshape(n, -1).argmax(1)
+    iy, ix = best // columns, best % columns
+    inside = (iy >= reach) & (iy < rows - reach) & (ix >= reach) & (ix < columns - reach)
+    offsets = torch.arange(-reach, reach + 1, device=surface.device)
+    r = (iy[:, None, None] + offsets[:, None]).clamp(0, rows - 1)
+    c = (ix[:, None, None] + offsets).clamp(0, columns - 1)
+    patch = known.reshape(n, -1).gather(1, (r * columns + c).reshape(n, -1))
+    patch = patch.reshape(n, 2 * reach + 1, 2 * reach + 1)
+    inside &= (patch > -1.5).all(-1).all(-1)
+    return iy.float() - rows // 2, ix.float() - columns // 2, patch, inside
+
+
+def _checked(good: Tensor, peak: Peak) -> Peak:
+    return Peak(*(torch.where(good, plane, torch.nan) for plane in peak))
+
+
+def law_sigma(
+    rho: Tensor, curvature_y: Tensor, curvature_x: Tensor, area: float | Tensor
+) -> tuple[Tensor, Tensor]:
+    """Standard deviations of ``dy, dx`` in pixels by the law of incoherent speckle tracking.
+
+    Parameters
+    ----------
+    rho
+        Correlation of the detected images, an estimate of ``|gamma|**2``.
+    curvature_y, curvature_x
+        Minus the second logarithmic derivative of the correlation at its peak. Speckle with a
+        flat band of ``B`` cycles per pixel has ``2/3 pi**2 B**2``, so a resolution cell measures
+        ``1/B`` pixels and the window holds ``area * B_y * B_x`` independent ones.
+    area
+        Pixels in the window.
+
+    Returns
+    -------
+    tuple of Tensor
+        ``sqrt(3 / (10 N)) * sqrt((1 - rho) (2 + 7 rho)) / (pi rho)`` cells, in pixels.
+    """
+    rho = rho.clamp(1e-3, 1)
+    by = (curvature_y.clamp(min=1e-6) * 1.5).sqrt() / math.pi
+    bx = (curvature_x.clamp(min=1e-6) * 1.5).sqrt() / math.pi
+    cells = area * by.clamp(max=1) * bx.clamp(max=1)
+    in_cells = (0.3 / cells * (1 - rho) * (2 + 7 * rho)).clamp(min=0).sqrt() / (math.pi * rho)
+    return in_cells / by, in_cells / bx

@@ -1,0 +1,132 @@
+"""Displacement fields known at any coordinate: ``(y, x) -> (dy, dx)`` in pixels.
+
+Every motion is a frozen dataclass, is evaluated in the precision of its arguments, and adds to
+others: ``Sum((Waves(...), Fault(...)))``.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+Motion = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+
+
+@dataclass(frozen=True)
+class Constant:
+    """The same displacement everywhere."""
+
+    dy: float = 0.0
+    dx: float = 0.0
+
+    def __call__(self, y: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Displacement at the coordinates."""
+        return torch.full_like(y, self.dy), torch.full_like(x, self.dx)
+
+
+@dataclass(frozen=True)
+class Waves:
+    """Smooth motion: one plane sine wave per component."""
+
+    amplitude: tuple[float, float]
+    """Of ``dy`` and ``dx``, pixels."""
+    wavelength: tuple[float, float]
+    """Of ``dy`` and ``dx``, pixels."""
+    direction: tuple[float, float] = (0.4, 1.1)
+    """Of each wave vector, radians from the x axis towards the y axis."""
+    phase: tuple[float, float] = (0.0, 0.0)
+
+    def __call__(self, y: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Displacement at the coordinates."""
+        dy, dx = (
+            self.amplitude[i]
+            * torch.sin(
+                (x * math.cos(self.direction[i]) + y * math.sin(self.direction[i]))
+                * (2 * math.pi / self.wavelength[i])
+                + self.phase[i]
+            )
+            for i in (0, 1)
+        )
+        return dy, dx
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A vertical strike-slip fault that breaks the surface, with a rough trace.
+
+    Displacement parallel to the trace's mean direction follows the screw dislocation that slipped
+    from the surface to a depth, ``slip / pi * atan(depth / distance)`` (Savage & Burford 1973,
+    after subtracting the deep part): a jump of ``slip`` at the trace that decays on both sides.
+    """
+
+    slip: float
+    """Jump across the trace, pixels: the right-hand side moves by +slip/2 along the strike."""
+    centre: tuple[float, float]
+    """A point ``(y, x)`` on the mean trace, pixels."""
+    strike: float = 0.3
+    """Direction of the mean trace, radians from the y axis towards the x axis."""
+    depth: float = 150.0
+    """Depth of the slipped part, pixels."""
+    roughness: tuple[tuple[float, float, float], ...] = ()
+    """Sines ``(amplitude, wavelength, phase)`` that displace the trace, pixels and radians."""
+
+    def distance(self, y: Tensor, x: Tensor) -> Tensor:
+        """Signed distance from the trace across the mean strike, pixels."""
+        along, across = self._local(y, x)
+        for amplitude, wavelength, phase in self.roughness:
+            across = across - amplitude * torch.sin(along * (2 * math.pi / wavelength) + phase)
+        return across
+
+    def __call__(self, y: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Displacement at the coordinates."""
+        d = self.distance(y, x)
+        side = torch.where(d >= 0, 1.0, -1.0).to(d.dtype)
+        slip = self.slip / math.pi * side * torch.atan2(torch.full_like(d, self.depth), d.abs())
+        return slip * math.cos(self.strike), slip * math.sin(self.strike)
+
+    def _local(self, y: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        y, x = y - self.centre[0], x - self.centre[1]
+        c, s = math.cos(self.strike), math.sin(self.strike)
+        return y * c + x * s, x * c - y * s
+
+
+@dataclass(frozen=True)
+class Sum:
+    """Several motions at once."""
+
+    motions: tuple[Motion, ...]
+
+    def __call__(self, y: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Displacement at the coordinates."""
+        parts = [motion(y, x) for motion in self.motions]
+        return sum(p[0] for p in parts), sum(p[1] for p in parts)  # type: ignore[return-value]
+
+
+def origin_of(
+    motion: Motion, y: Tensor, x: Tensor, iterations: int = 60, tolerance: float = 1e-9
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Where what is now at ``(y, x)`` came from: solve ``p + motion(p) = q``.
+
+    Returns
+    -------
+    tuple
+        Rows and columns of ``p``, and whether the fixed point converged: it cannot where a jump
+        opens a gap or makes two places overlap.
+
+    Notes
+    -----
+    The common shortcut ``p = q - motion(q)`` is wrong by ``|motion| * |gradient|``, up to 0.4 px
+    for a 5-px wave of 200 px length.
+    """
+    py, px = y.clone(), x.clone()
+    for _ in range(iterations):
+        dy, dx = motion(py, px)
+        miss = torch.maximum((py + dy - y).abs(), (px + dx - x).abs())
+        if float(miss.max()) < tolerance:
+            break
+        py, px = y - dy, x - dx
+    dy, dx = motion(py, px)
+    miss = torch.maximum((py + dy - y).abs(), (px + dx - x).abs())
+    return py, px, miss < 1e-6
