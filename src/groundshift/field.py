@@ -387,6 +387,6 @@ def _warn_of_stretch(geobox: GeoBox) -> None:
         log.warning(
             "a metre of this map (%s) is not a metre on the ground: they differ by %.0f %%; "
             "choose a projection such as UTM where that matters",
-            geobox.crs,
+            geobox.crs.proj.name,
             100 * stretch,
         )

@@ -1,0 +1,3 @@
+"""What an image's numbers mean."""
+
+RADIOMETRIES = ("amplitude", "intensity", "db", "complex", "optical")
