@@ -1,0 +1,270 @@
+"""Run a pair operator over images of any size, tile by tile, without a trace of the tiles.
+
+The images are padded with NaN by the operator's ``halo``, cut into blocks that start at multiples
+of its ``period``, and the operator sees one block at a time (see :mod:`groundshift.types`). The
+results are trimmed, never blended: whatever the tile size, they are those of the whole image.
+
+Everything is lazy. A tile is one dask task that returns all planes together, so that computing
+several planes at once runs the operator once. How many tiles run at a time is part of the graph
+(:class:`_Gate`), so that the memory budget holds under any local scheduler.
+
+Not built on ``dask.array.overlap``, which re-chunks silently where a chunk is smaller than the
+overlap, and not on blending, which hides a halo that is too small.
+"""
+
+import logging
+import threading
+import types
+import typing
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, NamedTuple, cast
+
+import dask.array as da
+import numpy as np
+import torch
+import xarray as xr
+from dask.base import tokenize
+from dask.delayed import delayed
+from dask.highlevelgraph import HighLevelGraph
+from numpy.typing import ArrayLike
+
+from groundshift.errors import GridError, GroundshiftError, ImageError, MatcherError
+from groundshift.tile.memory import LARGEST_TILE, Plan, plan
+from groundshift.tile.prior import Prior, Window, cells_of, spread
+from groundshift.tile.progress import TASK, Progress, computing
+from groundshift.types import Estimate, PairOperator
+
+__all__ = ["Plan", "Prior", "Progress", "computing", "map_pair", "plan", "resolve_device"]
+
+_CHUNK: Any = LARGEST_TILE
+_delayed = cast(Any, delayed)  # its type hints know the decorator only
+log = logging.getLogger(__name__)
+
+
+def map_pair(
+    operator: PairOperator,
+    reference: xr.DataArray | ArrayLike | da.Array,
+    secondary: xr.DataArray | ArrayLike | da.Array,
+    prior: Prior | tuple[Any, Any] | None = None,
+    *,
+    tile: int | None = None,
+    memory: int | None = None,
+    device: str = "cpu",
+) -> Any:
+    """Apply a pair operator to two images on one grid; lazily, in tiles.
+
+    Parameters
+    ----------
+    operator
+        Called as ``operator(reference, secondary, prior)`` on float32 tensors.
+    reference, secondary
+        Real images of one shape ``(H, W)``; NaN is "no data".
+    prior
+        ``(dy, dx)`` per pixel, or on a coarser grid of cells (:class:`Prior`), which is
+        interpolated linearly; pixels.
+    tile
+        Side of a tile in pixels, a multiple of ``operator.period``; chosen by :func:`plan`
+        when not given.
+    memory
+        Budget in bytes for the tiles that are worked on at once.
+    device
+        "cpu", "cuda", or "auto" for the best there is.
+
+    Returns
+    -------
+    NamedTuple of dask arrays
+        The planes which the operator returns, of shape ``(ceil(H / stride), ceil(W / stride))``.
+        Cells where either image has no data at all in reach are NaN.
+
+    Raises
+    ------
+    MatcherError
+        If the operator's halo, stride and period, or the tile size, make no sense.
+    GridError
+        If the images or the prior differ in shape.
+    """
+    left, right = _pixels(reference, "reference"), _pixels(secondary, "secondary")
+    if left.shape != right.shape:
+        raise GridError(
+            f"the images differ in shape ({left.shape} and {right.shape} pixels); "
+            "bring them onto one grid with groundshift.grid.align"
+        )
+    where = resolve_device(device)
+    layout = plan(left.shape, operator, memory, tile=tile, device=where)
+    log.debug("%s for %s pixels on %s", layout, left.shape, where)
+    planes = _planes_of(operator)
+    count = len(planes._fields)
+    job = _Job(operator, count, _Gate(layout.workers, layout.threads), where)
+    lattice = _prior(prior, left.shape)
+    stacked = _join(job, layout.tile, (_lazy(left), _lazy(right)), lattice)
+    return planes(*(stacked[index] for index in range(count)))
+
+
+def resolve_device(name: str) -> str:
+    """Turn "auto" into the best device there is, and refuse one that is not there."""
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name != "cpu" and not name.startswith("cuda"):
+        raise GroundshiftError(f"device={name!r} is not known; pass 'cpu', 'cuda' or 'auto'")
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise GroundshiftError(
+            f"device={name!r} is not available to torch on this machine; pass device='cpu'"
+        )
+    return name
+
+
+# -- the graph ---------------------------------------------------------------------------------
+
+
+class _Job(NamedTuple):
+    """What all tiles have in common."""
+
+    operator: PairOperator
+    planes: int
+    gate: "_Gate"
+    device: str
+
+
+def _join(job: _Job, tile: int, images: tuple[Any, Any], prior: Prior | None) -> da.Array:
+    """Return the planes of all tiles as one lazy array ``(planes, rows, columns)``."""
+    stride, halo = job.operator.stride, job.operator.halo
+    tops, lefts = (_cuts(size, tile, stride) for size in images[0].shape)
+    token = tokenize(job, tile, [image.name for image in images], prior)
+    # As a partial: dask takes dataclasses among the arguments apart and rebuilds them.
+    run = _delayed(partial(_run, job), pure=True, traverse=False)
+    tiles = []
+    layer: dict[Any, Any] = {}
+    name = f"groundshift-{token}"
+    for i, top in enumerate(tops):
+        rows = Window(top.start - halo, top.stop + halo)
+        for j, left in enumerate(lefts):
+            columns = Window(left.start - halo, left.stop + halo)
+            blocks = _cut(images, rows, columns)
+            cells = None if prior is None else cells_of(prior, rows, columns)
+            tiles.append(run(*blocks, cells, dask_key_name=f"{TASK}-{token}-{i}-{j}"))
+            layer[name, 0, i, j] = tiles[-1].key
+    sizes = [tuple((cut.stop - cut.start) // stride for cut in axis) for axis in (tops, lefts)]
+    graph = HighLevelGraph.from_collections(name, layer, dependencies=tiles)
+    return da.Array(graph, name, ((job.planes,), *sizes), meta=np.empty((0, 0, 0), np.float32))
+
+
+def _cuts(size: int, tile: int, stride: int) -> list[Window]:
+    """Cut one axis, rounded up to whole cells, into tiles."""
+    end = -(-size // stride) * stride
+    return [Window(start, min(start + tile, end)) for start in range(0, end, tile)]
+
+
+def _cut(images: tuple[Any, Any], rows: Window, columns: Window) -> tuple[Any, Any, Any]:
+    """Return both lazy blocks and the padding that puts what lies outside around them."""
+    height, width = images[0].shape
+    part = rows.inside(height), columns.inside(width)
+    reference, secondary = (image[part] for image in images)
+    return reference, secondary, (rows.padding(height), columns.padding(width))
+
+
+def _run(job: _Job, reference: Any, secondary: Any, padding: Any, prior: Any) -> np.ndarray:
+    """Return the planes of one tile, ``(planes, rows, columns)``: the numpy-torch border."""
+    operator: Any = job.operator
+    left, right = _pad(reference, padding), _pad(secondary, padding)
+    shape = tuple((size - 2 * operator.halo) // operator.stride for size in left.shape)
+    out = np.full((job.planes, *shape), np.nan, np.float32)
+    if np.isnan(left).all() or np.isnan(right).all():
+        return out
+    with job.gate.running(), torch.inference_mode():
+        tensors = [torch.from_numpy(block).to(job.device) for block in (left, right)]
+        centre = None if prior is None else torch.from_numpy(spread(*prior)).to(job.device)
+        planes = operator(*tensors, centre)
+        for index, plane in enumerate(planes):
+            if tuple(plane.shape) != shape:
+                raise MatcherError(
+                    f"{operator!r} returned a plane of {tuple(plane.shape)} cells instead of "
+                    f"{shape} for a block of {left.shape} pixels; see groundshift.types"
+                )
+            out[index] = plane.cpu().numpy()
+    return out
+
+
+def _pad(block: np.ndarray, padding: tuple[tuple[int, int], tuple[int, int]]) -> np.ndarray:
+    """Return a writable float32 copy with NaN around it."""
+    (top, bottom), (left, right) = padding
+    height, width = block.shape
+    out = np.full((top + height + bottom, left + width + right), np.nan, np.float32)
+    out[top : top + height, left : left + width] = block
+    return out
+
+
+class _Gate:
+    """Lets a number of tiles run at once, each with its share of torch's threads.
+
+    It travels with the graph, so that the memory plan holds for any ``compute()``. In another
+    process it starts afresh.
+    """
+
+    def __init__(self, workers: int, threads: int) -> None:
+        self._settings = (workers, threads)
+        self._slots = threading.BoundedSemaphore(workers)
+
+    def __reduce__(self) -> tuple[type["_Gate"], tuple[int, int]]:
+        return type(self), self._settings
+
+    def __dask_tokenize__(self) -> str:
+        return "gate"  # how many run at once does not change a result
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        with self._slots:
+            # Torch's thread count belongs to the calling thread.
+            before = torch.get_num_threads()
+            torch.set_num_threads(self._settings[1])
+            try:
+                yield
+            finally:
+                torch.set_num_threads(before)
+
+
+# -- the inputs --------------------------------------------------------------------------------
+
+
+def _planes_of(operator: PairOperator) -> Any:
+    """Return the NamedTuple type that the operator says it returns; an Estimate if it is silent."""
+    call = type(operator).__call__ if callable(operator) else None
+    if not isinstance(call, types.FunctionType):
+        return Estimate
+    found = typing.get_type_hints(call).get("return", Estimate)
+    return found if hasattr(found, "_fields") else Estimate
+
+
+def _prior(prior: Prior | tuple[Any, Any] | None, shape: tuple[int, int]) -> Prior | None:
+    if prior is None:
+        return None
+    cells = prior if isinstance(prior, Prior) else Prior(*prior)
+    dy, dx = (_pixels(plane, "prior") for plane in (cells.dy, cells.dx))
+    if dy.shape != dx.shape:
+        raise GridError(f"the prior's dy and dx differ in shape: {dy.shape} and {dx.shape}")
+    if not isinstance(prior, Prior) and dy.shape != shape:
+        raise GridError(
+            f"the prior has {dy.shape} values for {shape} pixels; give one per pixel, "
+            "or say where its cells are with groundshift.tile.Prior"
+        )
+    if 0 in cells.step:
+        raise GridError("the prior's cells need a step that is not zero")
+    return Prior(_lazy(dy), _lazy(dx), cells.step, cells.origin)
+
+
+def _pixels(image: Any, role: str) -> Any:
+    """Return the bare 2-D real array of an image."""
+    data = image.data if isinstance(image, xr.DataArray) else image
+    if not isinstance(data, da.Array):
+        data = np.asarray(data)
+    if data.ndim != 2 or 0 in data.shape:
+        raise ImageError(f"the {role} has shape {data.shape}; give one 2-D band with pixels in it")
+    if data.dtype.kind not in "fiub":
+        hint = "; detect its amplitude first" if data.dtype.kind == "c" else ""
+        raise ImageError(f"the {role} holds {data.dtype} values, not real numbers{hint}")
+    return data
+
+
+def _lazy(data: Any) -> Any:
+    return data if isinstance(data, da.Array) else da.from_array(data, chunks=_CHUNK)

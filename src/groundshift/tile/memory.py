@@ -1,0 +1,222 @@
+"""How large the tiles are and how many run at once, so that they fit into memory."""
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from groundshift.errors import GroundshiftError, MatcherError
+from groundshift.types import PairOperator
+
+LARGEST_TILE = 2048
+"""Pixels. Beyond this the halo costs little and progress gets coarse."""
+BYTES_PER_PIXEL = 200
+"""Working memory of an operator that does not state its own ``bytes_per_pixel``."""
+SAFE_FRACTION = 0.4
+"""Share of the available memory used when no budget is given."""
+TILE_COST = 128**2
+"""Setting up one tile takes as long as computing this many pixels, roughly."""
+INPUT_BYTES = 16
+"""Per pixel: a reference and a secondary tile in float32, and the chunks they were cut from."""
+
+
+class Plan(NamedTuple):
+    """How to cut an image and how many pieces to work on at once."""
+
+    tile: int
+    """Side of a tile in pixels, halo not included."""
+    workers: int
+    """Tiles in memory at once."""
+    threads: int
+    """Torch threads for each of them."""
+
+
+def plan(
+    shape: tuple[int, int],
+    operator: PairOperator,
+    memory: int | None = None,
+    *,
+    tile: int | None = None,
+    device: str = "cpu",
+) -> Plan:
+    """Choose the tile size and the number of concurrent tiles: the fastest that fit into memory.
+
+    Parameters
+    ----------
+    shape
+        Of the image, pixels.
+    operator
+        Its attribute ``bytes_per_pixel``, where it has one, is the memory it needs per pixel of
+        the block it is given.
+    memory
+        Budget in bytes on top of what the process already holds; by default a safe fraction of
+        what is available.
+    tile
+        Take this size instead of choosing one; a multiple of ``operator.period``.
+
+    Raises
+    ------
+    MatcherError
+        If the operator or the tile size cannot be used.
+    GroundshiftError
+        If not even the smallest tile fits.
+    """
+    check_operator(operator)
+    if memory is not None and memory <= 0:
+        raise GroundshiftError(f"memory={memory} must be a positive number of bytes")
+    budget = default_budget(device) if memory is None else memory
+    if tile is None:
+        sizes = _tile_sizes(shape, operator)
+    else:
+        _check_tile(tile, operator.period)
+        sizes = [tile]
+    limit = 1 if device.startswith("cuda") else cores()
+    options = [
+        Plan(size, workers, max(1, limit // workers))
+        for size in sizes
+        for workers in range(min(limit, _tile_count(shape, size)), 0, -1)
+    ]
+    fitting = [each for each in options if _bytes_at_once(shape, each, operator) <= budget]
+    if not fitting:
+        need = min(_bytes_at_once(shape, each, operator) for each in options)
+        raise GroundshiftError(
+            f"a memory budget of {_human(budget)} is too small for {operator!r}, which needs "
+            f"{_human(need)} for its smallest tile; give more memory "
+            "or a matcher with a smaller reach"
+        )
+    return min(fitting, key=lambda each: _time(shape, each, operator))
+
+
+def default_budget(device: str = "cpu") -> int:
+    """Return a safe fraction of the memory that is available now, in bytes."""
+    if device.startswith("cuda"):
+        return int(0.8 * torch.cuda.mem_get_info(device)[0])
+    return int(SAFE_FRACTION * available_memory())
+
+
+def available_memory() -> int:
+    """Return the bytes this process may still take: the machine's, or its control group's."""
+    free = _system_memory()
+    group = _control_group_memory(Path("/sys/fs/cgroup"))
+    return free if group is None else min(free, group)
+
+
+def check_operator(operator: PairOperator) -> None:
+    """Raise MatcherError unless halo, stride and period are the integers that tiling needs."""
+    for name, least in (("halo", 0), ("stride", 1), ("period", 1)):
+        value = getattr(operator, name, None)
+        if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
+            raise MatcherError(
+                f"{operator!r} cannot be tiled: its {name} is {value!r} "
+                f"and must be an integer of at least {least}"
+            )
+    if operator.period % operator.stride:
+        raise MatcherError(
+            f"{operator!r} cannot be tiled: its period {operator.period} must be "
+            f"a multiple of its stride {operator.stride}"
+        )
+
+
+def _check_tile(tile: int, period: int) -> None:
+    if tile <= 0 or tile % period:
+        better = max(period, tile // period * period)
+        raise MatcherError(
+            f"tile={tile} must be a positive multiple of the operator's period {period}; "
+            f"pass tile={better}"
+        )
+
+
+def _tile_sizes(shape: tuple[int, int], operator: PairOperator) -> list[int]:
+    """Tile sizes worth trying, largest first: multiples of the period that halve each time."""
+    period = operator.period
+    size = max(period, min(_padded(max(shape), period), LARGEST_TILE // period * period))
+    sizes = [size]
+    while size > period:
+        size = max(period, size // 2 // period * period)
+        sizes.append(size)
+    return sizes
+
+
+def _tile_count(shape: tuple[int, int], size: int) -> int:
+    return -(-shape[0] // size) * -(-shape[1] // size)
+
+
+def _tile_area(shape: tuple[int, int], size: int, operator: PairOperator) -> int:
+    """Pixels of the largest block, halo included."""
+    height, width = (
+        min(size, _padded(length, operator.period)) + 2 * operator.halo for length in shape
+    )
+    return height * width
+
+
+def _time(shape: tuple[int, int], option: Plan, operator: PairOperator) -> float:
+    """Relative running time.
+
+    Small tiles cost more: each computes its halo again and takes its time to be set up. Within
+    one tile torch's threads help far less than another tile does; taken as the square root of
+    their number.
+    """
+    rounds = -(-_tile_count(shape, option.tile) // option.workers)
+    pixels = _tile_area(shape, option.tile, operator) + TILE_COST
+    return rounds * pixels / option.threads**0.5
+
+
+def _bytes_at_once(shape: tuple[int, int], option: Plan, operator: PairOperator) -> int:
+    """Working memory of the tiles that run, and the input of those that wait their turn."""
+    each = getattr(operator, "bytes_per_pixel", BYTES_PER_PIXEL)
+    waiting = min(cores(), _tile_count(shape, option.tile))
+    area = _tile_area(shape, option.tile, operator)
+    return int(area * (option.workers * each + waiting * INPUT_BYTES))
+
+
+def _padded(size: int, step: int) -> int:
+    return -(-size // step) * step
+
+
+def cores() -> int:
+    """Return the processor cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _system_memory() -> int:
+    meminfo = Path("/proc/meminfo")
+    if meminfo.exists():
+        for line in meminfo.read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        # No word on what is free: take half of what there is.
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    return 4 * 1024**3
+
+
+def _control_group_memory(root: Path) -> int | None:
+    """Bytes left under the control group's limit (version 2, then 1); None without a limit."""
+    for limit_name, used_name in (
+        ("memory.max", "memory.current"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    ):
+        try:
+            limit = int((root / limit_name).read_text())
+            used = int((root / used_name).read_text())
+            stat = (root / used_name).with_name("memory.stat").read_text()
+        except (OSError, ValueError):
+            continue
+        # The page cache of files counts as used but is given back on demand.
+        cache = sum(
+            int(line.split()[1]) for line in stat.splitlines() if line.startswith("inactive_file ")
+        )
+        return max(0, limit - used + cache)
+    return None
+
+
+def _human(size: float) -> str:
+    for unit in ("B", "KiB", "MiB"):
+        if size < 1024:
+            return f"{size:.0f}{unit}"
+        size /= 1024
+    return f"{size:.3g}GiB"
