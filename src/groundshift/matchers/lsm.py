@@ -25,12 +25,24 @@ from torch import Tensor
 
 from groundshift.matchers.follow import WARP_CELL, deform, follow_margin
 from groundshift.matchers.ncc import LEAST_SHARE
-from groundshift.matchers.peak import law_sigma
-from groundshift.matchers.windows import base_cell, cell_sum, centred, up_to, window_sums
+from groundshift.matchers.peak import law_sigma, significant
+from groundshift.matchers.texture import Texture
+from groundshift.matchers.windows import (
+    Window,
+    base_cell,
+    cell_sum,
+    centred,
+    quadratic_sums,
+    up_to,
+    window_sums,
+)
 from groundshift.types import Estimate
 
 STEADY = 68
 """Curvature is shared with a window of this side, pixels: in a small one it is mostly noise."""
+
+QUADRATIC_SHARE = 0.98
+"""A quadratic is fitted only to windows that have this share of their pixels."""
 
 
 class Sums(NamedTuple):
@@ -70,26 +82,34 @@ class LeastSquares:
     limit
         Longest step, pixels: beyond about a speckle or a grain of texture the gradient says
         nothing.
+    false_alarm
+        Probability that unrelated images give a result instead of NaN. 1 keeps every step.
     """
 
     window: int = 36
     stride: int = 4
     reach: int = 0
     limit: float = 1.0
+    false_alarm: float = 1e-3
 
     def __post_init__(self) -> None:
         """Refuse windows that cannot be centred."""
         base_cell(self.stride, (self.window,))
 
     @property
+    def search(self) -> int:
+        """How far a result can be from the prior, pixels."""
+        return math.ceil(self.limit)
+
+    @property
     def context(self) -> int:
         """Pixels of reference, and of prior, used beyond the area reported on."""
-        return self.context_of((self.window,))
+        return self.context_of((Window(self.window),))
 
     @property
     def halo(self) -> int:
         """Context pixels on each side."""
-        return self.halo_of((self.window,))
+        return self.halo_of((Window(self.window),))
 
     @property
     def period(self) -> int:
@@ -101,11 +121,11 @@ class LeastSquares:
         """Working memory per pixel of the input, an upper estimate."""
         return 160
 
-    def context_of(self, windows: tuple[int, ...]) -> int:
+    def context_of(self, windows: tuple[Window, ...]) -> int:
         """Pixels of context for several window sizes."""
-        return up_to(max(0, (max(*windows, STEADY) - self.stride) // 2), self.period)
+        return up_to(max(0, (max(STEADY, *(w.side for w in windows)) - self.stride + 1) // 2), self.period)
 
-    def halo_of(self, windows: tuple[int, ...]) -> int:
+    def halo_of(self, windows: tuple[Window, ...]) -> int:
         """Context pixels for several window sizes."""
         return self.context_of(windows) + follow_margin(self.reach)
 
@@ -119,7 +139,7 @@ class LeastSquares:
         self, reference: Tensor, secondary: Tensor, prior: Tensor | None, margin: int
     ) -> Estimate:
         """Match inputs that carry `margin` pixels of context, at least the halo."""
-        return self.match_windows(reference, secondary, prior, margin, (self.window,))[0]
+        return self.match_windows(reference, secondary, prior, margin, (Window(self.window),))[0]
 
     def match_windows(
         self,
@@ -127,22 +147,55 @@ class LeastSquares:
         secondary: Tensor,
         prior: Tensor | None,
         margin: int,
-        windows: tuple[int, ...],
+        windows: tuple[Window, ...],
     ) -> list[Estimate]:
         """Match with several window sizes that share the deformed image and its products."""
         context = self.context_of(windows)
-        sizes = (*windows, STEADY if (STEADY - self.stride) % 2 == 0 else STEADY + 1)
-        base = base_cell(self.stride, sizes)
+        steady_side = STEADY + (STEADY - self.stride) % 2
+        base = base_cell(self.stride, (steady_side, *(w.side for w in windows)))
         sums = self._sums(reference, secondary, prior, margin, context, base)
-        in_windows = [
-            Sums(*(window_sums(plane, w, self.stride, base, context) for plane in sums))
-            for w in sizes
-        ]
-        steady = _central(in_windows.pop())
-        return [
-            self._solve(_central(found), steady, window)
-            for found, window in zip(in_windows, windows, strict=True)
-        ]
+        steady = _central(
+            Sums(*(window_sums(p, steady_side, self.stride, base, context) for p in sums))
+        )
+        texture = Texture.of(reference, margin, context, base)
+        estimates = []
+        for window in windows:
+            found = _central(
+                Sums(*(window_sums(p, window.side, self.stride, base, context) for p in sums))
+            )
+            share = 1.0
+            if window.order == 2:
+                found, share = self._bend(found, sums, window, base, context)
+            estimate = self._solve(found, steady, window, share)
+            bands = texture.bandwidths(window.side, self.stride)
+            estimates.append(self._certain(estimate, bands, window))
+        return estimates
+
+    def _certain(
+        self, estimate: Estimate, bands: tuple[Tensor, Tensor], window: Window
+    ) -> Estimate:
+        """Leave out what chance could have found."""
+        density = bands[0] * bands[1]
+        trials = 2.25 * density * (2 * self.limit + 1) ** 2
+        sure = significant(estimate.score, density * window.side**2, trials, self.false_alarm)
+        return Estimate(*(torch.where(sure, plane, torch.nan) for plane in estimate))
+
+    def _bend(
+        self, found: Sums, sums: Sums, window: Window, base: int, context: int
+    ) -> tuple[Sums, float]:
+        """Replace the window's mean step and prior by the centre of a fitted quadratic."""
+        planes = torch.stack([sums.score_y, sums.score_x, sums.fy, sums.fx])
+        bent, cells = quadratic_sums(planes, window.side, self.stride, base, context)
+        # A quadratic through a window with holes would extrapolate.
+        whole = found.n >= QUADRATIC_SHARE * window.side**2
+        found = found._replace(
+            score_y=bent[0],
+            score_x=bent[1],
+            fy=bent[2],
+            fx=bent[3],
+            n=torch.where(whole, found.n, 0.0),
+        )
+        return found, cells * base**2 / window.side**2
 
     def _sums(
         self,
@@ -169,7 +222,8 @@ class LeastSquares:
         )  # fmt: skip
         return Sums(*(cell_sum(plane, base) for plane in planes))
 
-    def _solve(self, s: Sums, steady: Sums, window: int) -> Estimate:
+    def _solve(self, s: Sums, steady: Sums, window: Window, share: float) -> Estimate:
+        area = window.side**2
         share = (s.n / steady.n.clamp(min=1))
         # Half the window's own curvature, half that of its surroundings.
         kyy, kyx, kxx = (
@@ -182,12 +236,12 @@ class LeastSquares:
         dy = (kxx * s.score_y - kyx * s.score_x) / safe
         dx = (kyy * s.score_x - kyx * s.score_y) / safe
         rho = s.ab / (s.aa.clamp(min=1e-12) * s.bb.clamp(min=1e-12)).sqrt()
-        flat = torch.minimum(s.aa, s.bb) < 1e-6 * window**2
-        good = peaked & ~flat & (s.n >= LEAST_SHARE * window**2) & (rho > 0)
+        flat = torch.minimum(s.aa, s.bb) < 1e-6 * area
+        good = peaked & ~flat & (s.n >= LEAST_SHARE * area) & (rho > 0)
         long = torch.maximum(dy.abs(), dx.abs()) > self.limit
         signal = steady.ab.clamp(min=1e-9)
-        sigma_y, sigma_x = law_sigma(rho, steady.kyy / signal, steady.kxx / signal, s.n)
-        planes = (s.fy / s.n + dy, s.fx / s.n + dx, sigma_y, sigma_x, rho.clamp(0, 1))
+        sigma_y, sigma_x = law_sigma(rho, steady.kyy / signal, steady.kxx / signal, s.n * share)
+        planes = (s.fy / s.n.clamp(min=1) + dy, s.fx / s.n.clamp(min=1) + dx, sigma_y, sigma_x, rho.clamp(0, 1))
         return Estimate(*(torch.where(good & ~long, plane, torch.nan) for plane in planes))
 
 

@@ -20,8 +20,9 @@ from torch import Tensor
 
 from groundshift.errors import MatcherError
 from groundshift.matchers.follow import WARP_CELL, follow, follow_margin
-from groundshift.matchers.peak import Gaussian, Sinc, law_sigma
-from groundshift.matchers.windows import base_cell, box_sum, cell_sum, centred, up_to, window_sums
+from groundshift.matchers.peak import Gaussian, Sinc, law_sigma, significant
+from groundshift.matchers.texture import Texture
+from groundshift.matchers.windows import Window, base_cell, box_sum, cell_sum, centred, up_to, window_sums
 from groundshift.types import Estimate
 
 VOLUME = 24_000_000
@@ -47,6 +48,8 @@ class NCC:
         How the maximum is found to a fraction of a pixel.
     reach
         Largest prior displacement that is followed, pixels.
+    false_alarm
+        Probability that unrelated images give a result instead of NaN. 1 keeps every peak.
     """
 
     window: int = 32
@@ -54,6 +57,7 @@ class NCC:
     stride: int = 8
     peak: Sinc | Gaussian = Sinc()
     reach: int = 0
+    false_alarm: float = 1e-3
 
     def __post_init__(self) -> None:
         """Refuse parameters that contradict each other."""
@@ -69,12 +73,12 @@ class NCC:
     @cached_property
     def context(self) -> int:
         """Pixels of reference, and of prior, used beyond the area reported on."""
-        return self.context_of((self.window,))
+        return self.context_of((Window(self.window),))
 
     @property
     def halo(self) -> int:
         """Context pixels on each side."""
-        return self.halo_of((self.window,))
+        return self.halo_of((Window(self.window),))
 
     @property
     def period(self) -> int:
@@ -86,12 +90,12 @@ class NCC:
         """Working memory per pixel of the input, an upper estimate."""
         return 120
 
-    def context_of(self, windows: tuple[int, ...]) -> int:
+    def context_of(self, windows: tuple[Window, ...]) -> int:
         """Pixels of context for several window sizes."""
-        base = base_cell(self.stride, windows)
-        return up_to(max(0, (max(windows) - self.stride) // 2), math.lcm(base, 1))
+        sides = tuple(window.side for window in windows)
+        return up_to(max(0, (max(sides) - self.stride) // 2), base_cell(self.stride, sides))
 
-    def halo_of(self, windows: tuple[int, ...]) -> int:
+    def halo_of(self, windows: tuple[Window, ...]) -> int:
         """Context pixels for several window sizes."""
         context = self.context_of(windows) + self.search
         return context + (follow_margin(self.reach) if self.reach else 0)
@@ -106,7 +110,7 @@ class NCC:
         self, reference: Tensor, secondary: Tensor, prior: Tensor | None, margin: int
     ) -> Estimate:
         """Match inputs that carry `margin` pixels of context, at least the halo."""
-        return self.match_windows(reference, secondary, prior, margin, (self.window,))[0]
+        return self.match_windows(reference, secondary, prior, margin, (Window(self.window),))[0]
 
     def match_windows(
         self,
@@ -114,10 +118,12 @@ class NCC:
         secondary: Tensor,
         prior: Tensor | None,
         margin: int,
-        windows: tuple[int, ...],
+        windows: tuple[Window, ...],
     ) -> list[Estimate]:
         """Match with several window sizes that share their sums of products."""
-        base = base_cell(self.stride, windows)
+        if any(window.order for window in windows):
+            raise MatcherError("NCC knows plain windows only; use LeastSquares for quadratic ones")
+        base = base_cell(self.stride, tuple(w.side for w in windows))
         context = self.context_of(windows)
         outer = context + self.search
         H, W = reference.shape
@@ -131,21 +137,41 @@ class NCC:
             [self._peaks(volume, window) for volume, window in zip(volumes, windows, strict=True)]
             for volumes in self._volumes(centred(a), centred(b), windows, base, context)
         ]
-        estimates = [Estimate(*map(torch.cat, zip(*parts, strict=True))) for parts in zip(*found, strict=True)]
+        estimates = [
+            Estimate(*map(torch.cat, zip(*parts, strict=True)))
+            for parts in zip(*found, strict=True)
+        ]
+        if self.false_alarm < 1:
+            texture = Texture.of(reference, margin, context, base)
+            estimates = [
+                self._certain(estimate, texture.bandwidths(window.side, self.stride), window)
+                for estimate, window in zip(estimates, windows, strict=True)
+            ]
         if offset is None:
             return estimates
         return [e._replace(dy=e.dy + offset[0], dx=e.dx + offset[1]) for e in estimates]
 
-    def _peaks(self, volume: Tensor, window: int) -> Estimate:
+    def _certain(
+        self, estimate: Estimate, bands: tuple[Tensor, Tensor], window: Window
+    ) -> Estimate:
+        """Leave out what chance could have found."""
+        density = bands[0] * bands[1]
+        trials = 2.25 * density * (2 * self.search + 1) ** 2
+        sure = significant(estimate.score, density * window.side**2, trials, self.false_alarm)
+        return Estimate(*(torch.where(sure, plane, torch.nan) for plane in estimate))
+
+    def _peaks(self, volume: Tensor, window: Window) -> Estimate:
         """Turn correlation surfaces ``(rows, columns, L, L)`` into estimates."""
         shape = volume.shape[:2]
         peak = self.peak(volume.flatten(0, 1))
-        sigma_y, sigma_x = law_sigma(peak.value, peak.curvature_y, peak.curvature_x, window**2)
+        sigma_y, sigma_x = law_sigma(
+            peak.value, peak.curvature_y, peak.curvature_x, window.side**2
+        )
         planes = (peak.dy, peak.dx, sigma_y, sigma_x, peak.value.clamp(0, 1))
         return Estimate(*(plane.reshape(shape) for plane in planes))
 
     def _volumes(
-        self, a: Tensor, b: Tensor, windows: tuple[int, ...], base: int, context: int
+        self, a: Tensor, b: Tensor, windows: tuple[Window, ...], base: int, context: int
     ) -> Iterator[list[Tensor]]:
         """Correlation surfaces of each window size, some rows of cells at a time."""
         lags = 2 * self.search + 1
@@ -159,20 +185,20 @@ class NCC:
             yield self._correlation(strip_a, strip_b, windows, base, context)
 
     def _correlation(
-        self, a: Tensor, b: Tensor, windows: tuple[int, ...], base: int, context: int
+        self, a: Tensor, b: Tensor, windows: tuple[Window, ...], base: int, context: int
     ) -> list[Tensor]:
         if bool(torch.isnan(a).any()) or bool(torch.isnan(b).any()):
             return self._masked_correlation(a, b, windows, base, context)
         products = lagged_cell_sums(a, b, base, self.search)
         cells = [cell_sum(plane, base) for plane in (a, a * a)]
         result = []
-        for window in windows:
-            count = window**2
-            sum_ab = window_sums(products, window, self.stride, base, context)
+        for side in (window.side for window in windows):
+            count = side**2
+            sum_ab = window_sums(products, side, self.stride, base, context)
             sum_a, sum_aa = (
-                window_sums(c, window, self.stride, base, context)[None, None] for c in cells
+                window_sums(c, side, self.stride, base, context)[None, None] for c in cells
             )
-            sum_b, sum_bb = (self._at_lags(plane, window, context) for plane in (b, b * b))
+            sum_b, sum_bb = (self._at_lags(plane, side, context) for plane in (b, b * b))
             result.append(_normalised(sum_ab, sum_a, sum_b, sum_aa, sum_bb, count, count))
         return result
 
@@ -186,7 +212,7 @@ class NCC:
         return windows[:rows, :columns].permute(2, 3, 0, 1)
 
     def _masked_correlation(
-        self, a: Tensor, b: Tensor, windows: tuple[int, ...], base: int, context: int
+        self, a: Tensor, b: Tensor, windows: tuple[Window, ...], base: int, context: int
     ) -> list[Tensor]:
         ma, mb = (~torch.isnan(a)).float(), (~torch.isnan(b)).float()
         a, b = torch.nan_to_num(a), torch.nan_to_num(b)
@@ -194,8 +220,8 @@ class NCC:
         cells = [lagged_cell_sums(p, q, base, self.search) for p, q in pairs]
         return [
             _normalised(
-                *(window_sums(c, window, self.stride, base, context) for c in cells),
-                total=window**2,
+                *(window_sums(c, window.side, self.stride, base, context) for c in cells),
+                total=window.side**2,
             )
             for window in windows
         ]

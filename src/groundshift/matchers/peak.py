@@ -169,6 +169,46 @@ def _checked(good: Tensor, peak: Peak) -> Peak:
     return Peak(*(torch.where(good, plane, torch.nan) for plane in peak))
 
 
+def bandwidths(curvature_y: Tensor, curvature_x: Tensor) -> tuple[Tensor, Tensor]:
+    """Cycles per pixel of the flat band whose speckle has this curvature, at most 1."""
+    by, bx = (
+        ((1.5 * curvature.clamp(min=1e-6)).sqrt() / math.pi).clamp(max=1)
+        for curvature in (curvature_y, curvature_x)
+    )
+    return by, bx
+
+
+def band_of_speckle(neighbour: Tensor) -> Tensor:
+    """Bandwidth, cycles per pixel, of speckle whose neighbouring pixels correlate this much.
+
+    Inverts ``sinc(B)**2``, the autocorrelation of intensity at one pixel, to 2 % below B = 0.8.
+    """
+    drop = 1 - neighbour.clamp(0, 1).sqrt()
+    return ((6 * drop * (1 + 0.3 * drop)).sqrt() / math.pi).clamp(0.01, 1)
+
+
+def significant(rho: Tensor, cells: Tensor, trials: Tensor, false_alarm: float) -> Tensor:
+    """Whether a correlation is higher than chance would make the highest of so many.
+
+    Two unrelated speckle patterns correlate by chance with a deviation of ``2 / (3 sqrt(N))`` for
+    ``N`` resolution cells: their squared autocorrelation ``sinc**4`` sums to 2/3 of a cell per
+    axis.
+
+    Parameters
+    ----------
+    rho
+        Correlation of the windows.
+    cells
+        Resolution cells in the window.
+    trials
+        Independent displacements among which the highest was taken.
+    false_alarm
+        Accepted probability that unrelated images pass.
+    """
+    threshold = torch.special.ndtri(1 - false_alarm / trials.double().clamp(min=1))
+    return rho > threshold / (2.25 * cells).sqrt()
+
+
 def law_sigma(
     rho: Tensor, curvature_y: Tensor, curvature_x: Tensor, area: float | Tensor
 ) -> tuple[Tensor, Tensor]:
@@ -191,8 +231,7 @@ def law_sigma(
         ``sqrt(3 / (10 N)) * sqrt((1 - rho) (2 + 7 rho)) / (pi rho)`` cells, in pixels.
     """
     rho = rho.clamp(1e-3, 1)
-    by = (curvature_y.clamp(min=1e-6) * 1.5).sqrt() / math.pi
-    bx = (curvature_x.clamp(min=1e-6) * 1.5).sqrt() / math.pi
-    cells = area * by.clamp(max=1) * bx.clamp(max=1)
+    by, bx = bandwidths(curvature_y, curvature_x)
+    cells = area * by * bx
     in_cells = (0.3 / cells * (1 - rho) * (2 + 7 * rho)).clamp(min=0).sqrt() / (math.pi * rho)
     return in_cells / by, in_cells / bx

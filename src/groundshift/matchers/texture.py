@@ -1,0 +1,45 @@
+"""How fine the texture of an image is, window by window: what its detail can be worth."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from groundshift.matchers.peak import band_of_speckle
+from groundshift.matchers.windows import cell_sum, centred, window_sums
+
+
+class Texture(NamedTuple):
+    """Sums over base cells from which the correlation of neighbouring pixels follows."""
+
+    sums: Tensor
+    """Count, value, square, and products with the pixels below and to the right."""
+    context: int
+    base: int
+
+    @classmethod
+    def of(cls, image: Tensor, margin: int, context: int, base: int) -> "Texture":
+        """Prepare windows around the cells of an image with `margin` pixels of context.
+
+        One pixel of the margin beyond `context` is used.
+        """
+        low, high = margin - context, image.shape[0] - margin + context
+        right = image.shape[1] - margin + context
+        wide = centred(image)[low : high + 1, low : right + 1]
+        a, below, beside = wide[:-1, :-1], wide[1:, :-1], wide[:-1, 1:]
+        known = ~(torch.isnan(a) | torch.isnan(below) | torch.isnan(beside))
+        planes = torch.stack([torch.ones_like(a), a, a * a, a * below, a * beside])
+        planes = torch.where(known, planes, 0.0)
+        return cls(cell_sum(planes, base), context, base)
+
+    def bandwidths(self, side: int, stride: int) -> tuple[Tensor, Tensor]:
+        """Bandwidth along rows and columns in each window, cycles per pixel."""
+        n, mean, square, below, beside = window_sums(
+            self.sums, side, stride, self.base, self.context
+        )
+        n = n.clamp(min=1)
+        mean = mean / n
+        variance = (square / n - mean**2).clamp(min=1e-9)
+        return tuple(  # type: ignore[return-value]
+            band_of_speckle((product / n - mean**2) / variance) for product in (below, beside)
+        )
