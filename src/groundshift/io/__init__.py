@@ -8,7 +8,10 @@ import xarray as xr
 
 from groundshift.errors import ImageError
 from groundshift.io import raster
+from groundshift.io.fields import open_field, save
 from groundshift.io.radiometry import RADIOMETRIES
+
+__all__ = ["READERS", "open_field", "open_image", "save"]
 
 READERS: Sequence[ModuleType] = (raster,)
 """Tried in turn: modules with ``matches(path)`` and ``open(path, ...)``."""

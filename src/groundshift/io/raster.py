@@ -6,7 +6,8 @@ Pixels come when the dask array is computed.
 
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from math import ceil
 from pathlib import Path
@@ -53,6 +54,15 @@ def open(
     time: object = None,
 ) -> xr.DataArray:
     """Open one band as an image; see :func:`groundshift.io.open_image`."""
+    with inspect(path) as dataset:
+        if mask is not None:
+            _check_mask(mask, dataset.shape)
+        return _image(dataset, path, band, nodata, mask, time)
+
+
+@contextmanager
+def inspect(path: str) -> Iterator[DatasetReader]:
+    """Open a dataset for its metadata; say what is wrong with a file that is none."""
     if is_file(path):
         _check_file(Path(path))
     # rasterio reads the geotransform, and warns when there is none, as soon as it opens.
@@ -60,9 +70,7 @@ def open(
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         try:
             with rasterio.open(path) as dataset:
-                if mask is not None:
-                    _check_mask(mask, dataset.shape)
-                return _image(dataset, path, band, nodata, mask, time)
+                yield dataset
         except RasterioError as error:
             raise ImageError(_why_not(path, error)) from error
 
@@ -254,13 +262,8 @@ def _why_not(path: str, error: RasterioError) -> str:
 
 
 def _check_mask(mask: str, shape: tuple[int, int]) -> None:
-    if is_file(mask):
-        _check_file(Path(mask))
-    try:
-        with rasterio.open(mask) as dataset:
-            other = dataset.shape
-    except RasterioError as error:
-        raise ImageError(_why_not(mask, error)) from error
+    with inspect(mask) as dataset:
+        other = dataset.shape
     if other != shape:
         raise ImageError(
             f"the mask {mask} has {other[0]} x {other[1]} pixels, the image {shape[0]} x "

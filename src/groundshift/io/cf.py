@@ -1,0 +1,95 @@
+"""Fields as netCDF (HDF5) and Zarr version 3, after the CF conventions."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import dask.array as da
+import numpy as np
+import xarray as xr
+from dask import config
+
+from groundshift.io.scratch import TYPE, Scratch
+
+CHUNK = 512
+OVERHEAD = 1 << 20
+"""Bytes that HDF5 may need on top of the data."""
+UNITS = {"pixel": "1", "pixel year-1": "year-1"}
+"""UDUNITS has no pixel; `long_name` says it instead."""
+TIME = {"units": "seconds since 1970-01-01 00:00:00", "dtype": "float64", "_FillValue": None}
+
+
+def write_netcdf(path: Path, dataset: xr.Dataset, planes: dict[str, Scratch]) -> None:
+    """Write one compressed HDF5 file."""
+    reserve(path.with_suffix(".reserve"), sum(dataset[name].nbytes for name in planes))
+    ready = prepare(dataset, planes)
+    for name in planes:
+        chunks = tuple(min(CHUNK, n) for n in ready[name].shape)
+        ready[name].encoding |= {
+            "zlib": True,
+            "complevel": 4,
+            "shuffle": True,
+            "chunksizes": chunks,
+        }
+    with config.set(scheduler="synchronous"):
+        ready.to_netcdf(path, engine="h5netcdf")
+
+
+def write_zarr(path: Path, dataset: xr.Dataset, planes: dict[str, Scratch]) -> None:
+    """Write a folder."""
+    ready = prepare(dataset, planes)
+    for name in planes:
+        ready[name].encoding["chunks"] = tuple(min(CHUNK, n) for n in ready[name].shape)
+    with config.set(scheduler="synchronous"):
+        # Consolidated metadata are not part of version 3.
+        ready.to_zarr(path, mode="w", zarr_format=3, consolidated=False)
+
+
+def reserve(path: Path, size: int) -> None:
+    """Make sure that the disk has room: HDF5 crashes the whole process when it has not."""
+    if not hasattr(os, "posix_fallocate"):  # not on every system
+        return
+    with path.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, size + OVERHEAD)
+    path.unlink()
+
+
+def prepare(dataset: xr.Dataset, planes: dict[str, Scratch]) -> xr.Dataset:
+    """Return the dataset as it goes to disk: from the scratch file, in units that CF knows."""
+    ready = dataset.drop_vars([name for name in dataset.data_vars if name not in planes]).copy()
+    for name, plane in planes.items():
+        variable = ready[name].variable
+        attrs = dict(variable.attrs)
+        if attrs["units"] in UNITS:
+            attrs["long_name"] += ", in pixels" + attrs["units"].removeprefix("pixel").replace(
+                " year-1", " per year"
+            )
+            attrs["units"] = UNITS[attrs["units"]]
+        data = da.from_array(
+            plane,
+            chunks=(CHUNK, CHUNK),  # type: ignore[arg-type] - its annotation forgets tuples
+            meta=np.empty((0, 0), TYPE),
+            lock=False,
+        )
+        encoding: dict[str, Any] = {"_FillValue": np.float32("nan")}
+        if "spatial_ref" in ready.coords:
+            encoding["grid_mapping"] = "spatial_ref"
+        ready[name] = xr.Variable(("y", "x"), data, attrs, encoding)
+    for name in ("y", "x"):
+        # CF: coordinates have no missing values.
+        ready[name].encoding = {"_FillValue": None, "dtype": "float64"}
+    for name in ("reference_time", "secondary_time"):
+        if name in ready.coords:
+            ready[name].encoding = dict(TIME)
+    return ready
+
+
+def restore(dataset: xr.Dataset) -> xr.Dataset:
+    """Undo what `prepare` did to units and names."""
+    back = {pixels: units for units, pixels in UNITS.items()}
+    for variable in dataset.data_vars.values():
+        name = variable.attrs.get("long_name", "")
+        if ", in pixels" in name:
+            variable.attrs["long_name"] = name.split(", in pixels")[0]
+            variable.attrs["units"] = back[variable.attrs["units"]]
+    return dataset

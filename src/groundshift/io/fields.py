@@ -1,0 +1,158 @@
+"""Displacement fields in and out of files."""
+
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import dask.array as da
+import xarray as xr
+from rasterio.errors import RasterioError
+
+from groundshift import field
+from groundshift.errors import ImageError, OutputError
+from groundshift.io import cf, cog
+from groundshift.io.scratch import TYPE, Scratch, cannot_write, compute_into
+
+log = logging.getLogger(__name__)
+
+Writer = Callable[[Path, xr.Dataset, dict[str, Scratch]], None]
+WRITERS: dict[str, Writer] = {
+    ".tif": cog.write,
+    ".tiff": cog.write,
+    ".nc": cf.write_netcdf,
+    ".zarr": cf.write_zarr,
+}
+
+
+def save(dataset: xr.Dataset, path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
+    """Compute a field, tile by tile, and write it; the suffix says how.
+
+    ``.tif`` is a cloud-optimised GeoTIFF with named bands, ``.nc`` is netCDF, ``.zarr`` is Zarr
+    version 3, both after the CF conventions. Everything is computed once, with dask's scheduler as
+    the caller has set it, into a hidden folder beside the output, which appears when it is complete
+    and under no other circumstances. Memory holds a few tiles; the disk needs about twice the size
+    of the result for a while.
+
+    Raises
+    ------
+    OutputError
+        When the output cannot be written. What goes wrong in the computation is raised unchanged.
+    """
+    out = Path(path)
+    writer = _writer(out, overwrite=overwrite)
+    field.check(dataset)
+    planes = {str(name): _plane(dataset[name]) for name in dataset.data_vars}
+    _check_space(out, sum(dataset[name].size for name in planes) * TYPE.itemsize)
+    with _workshop(out) as folder:
+        scratch = compute_into(folder / "scratch", planes)
+        result = folder / f"result{out.suffix.lower()}"
+        try:
+            writer(result, dataset, scratch)
+            _put(result, out, folder)
+        except (OSError, RasterioError, RuntimeError) as error:
+            # RuntimeError: HDF5, when the disk is full.
+            raise OutputError(cannot_write(out.parent, error)) from error
+    log.info("wrote %s", out)
+    return out
+
+
+def open_field(path: str | os.PathLike[str]) -> xr.Dataset:
+    """Open a field that `save` wrote, lazily.
+
+    Raises
+    ------
+    ImageError
+        When the file cannot be read.
+    GroundshiftError
+        When it is not a displacement field.
+    """
+    name = Path(path)
+    if not name.exists():
+        raise ImageError(f"{name} does not exist; check the name")
+    try:
+        match name.suffix.lower():
+            case ".nc":
+                dataset = cf.restore(
+                    xr.open_dataset(name, engine="h5netcdf", decode_coords="all", chunks={})
+                )
+            case ".zarr":
+                dataset = cf.restore(
+                    xr.open_zarr(name, consolidated=False, decode_coords="all", chunks={})
+                )
+            case _:
+                dataset = cog.read(str(name))
+    except (OSError, RasterioError, KeyError) as error:
+        raise ImageError(
+            f"{name} is not a displacement field that can be read ({error}); pass the output of "
+            "`groundshift track`"
+        ) from error
+    names = [name for name in field.ATTRS if name in dataset.data_vars]
+    # Zarr keeps no order.
+    return field.check(dataset[names])
+
+
+def _writer(out: Path, *, overwrite: bool) -> Writer:
+    suffix = out.suffix.lower()
+    if suffix not in WRITERS:
+        raise OutputError(
+            f"{out}: the format {suffix or 'without suffix'} is not known; choose a name that ends "
+            f"in {', '.join(WRITERS)}"
+        )
+    if not out.parent.is_dir():
+        raise OutputError(f"{out}: there is no folder {out.parent}; create it first")
+    if out.exists():
+        if not overwrite:
+            raise OutputError(f"{out} exists already; choose another name or pass overwrite=True")
+        if out.is_dir() != (suffix == ".zarr"):
+            kind = "folder" if out.is_dir() else "file"
+            raise OutputError(f"{out} exists and is a {kind}; choose another name")
+    return WRITERS[suffix]
+
+
+def _plane(variable: xr.DataArray) -> da.Array:
+    if variable.dims != ("y", "x"):
+        raise OutputError(
+            f"{variable.name} has dimensions {variable.dims}; only maps with ('y', 'x') "
+            "can be saved: drop it"
+        )
+    return da.asarray(variable.data).astype(TYPE)
+
+
+def _check_space(out: Path, size: int) -> None:
+    free = shutil.disk_usage(out.parent).free
+    if free < size:
+        raise OutputError(
+            f"cannot write to {out.parent}: {size / 1e6:,.0f} MB are needed and {free / 1e6:,.0f} "
+            "MB are free; free some space or choose another place for OUT"
+        )
+
+
+@contextmanager
+def _workshop(out: Path) -> Iterator[Path]:
+    """Make a folder beside the output, on the same disk, that is gone in the end."""
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    except OSError as error:
+        raise OutputError(cannot_write(out.parent, error)) from error
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _put(result: Path, out: Path, folder: Path) -> None:
+    """Rename; a folder cannot replace a folder, so an old one steps aside for an instant."""
+    if not out.is_dir():
+        result.replace(out)
+        return
+    old = folder / "old"
+    out.replace(old)
+    try:
+        result.replace(out)
+    except OSError:
+        old.replace(out)
+        raise
