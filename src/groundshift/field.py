@@ -82,8 +82,9 @@ _AXES = {
         {"standard_name": "longitude", "long_name": "longitude", "axis": "X"},
     ),
     "pixel": (
-        {"long_name": "row of the image, downward", "axis": "Y"},
-        {"long_name": "column of the image, to the right", "axis": "X"},
+        # No `axis`: that is for coordinates on the ground.
+        {"long_name": "row of the image, downward"},
+        {"long_name": "column of the image, to the right"},
     ),
 }
 
