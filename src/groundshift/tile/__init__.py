@@ -39,7 +39,8 @@ from groundshift.types import Estimate, PairOperator
 __all__ = ["Plan", "Prior", "Progress", "computing", "map_pair", "plan", "resolve_device"]
 
 _CHUNK: Any = LARGEST_TILE
-_delayed = cast(Any, delayed)  # its type hints know the decorator only
+# The type hints of dask know neither of these calls.
+_array, _delayed = cast(Any, da.Array), cast(Any, delayed)
 log = logging.getLogger(__name__)
 
 
@@ -147,7 +148,7 @@ def _join(job: _Job, tile: int, images: tuple[Any, Any], prior: Prior | None) ->
             layer[name, 0, i, j] = tiles[-1].key
     sizes = [tuple((cut.stop - cut.start) // stride for cut in axis) for axis in (tops, lefts)]
     graph = HighLevelGraph.from_collections(name, layer, dependencies=tiles)
-    return da.Array(graph, name, ((job.planes,), *sizes), meta=np.empty((0, 0, 0), np.float32))
+    return _array(graph, name, ((job.planes,), *sizes), meta=np.empty((0, 0, 0), np.float32))
 
 
 def _cuts(size: int, tile: int, stride: int) -> list[Window]:

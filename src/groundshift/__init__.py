@@ -1,0 +1,42 @@
+"""Dense ground displacement between satellite images, with an honest uncertainty.
+
+>>> import groundshift
+>>> reference = groundshift.open_image("20200207.tif")  # doctest: +SKIP
+>>> secondary = groundshift.open_image("20200227.tif")  # doctest: +SKIP
+>>> field = groundshift.track(reference, secondary)  # doctest: +SKIP
+>>> groundshift.save(field, "displacement.tif")  # doctest: +SKIP
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from groundshift.api import track as track
+    from groundshift.field import velocity as velocity
+    from groundshift.io import open_field as open_field
+    from groundshift.io import open_image as open_image
+    from groundshift.io import save as save
+
+    __version__: str
+
+# Looked up on first use: the kernels must import where there is no geospatial package.
+_HOMES = {
+    "open_field": "groundshift.io",
+    "open_image": "groundshift.io",
+    "save": "groundshift.io",
+    "track": "groundshift.api",
+    "velocity": "groundshift.field",
+}
+__all__ = ["open_field", "open_image", "save", "track", "velocity"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return import_module("importlib.metadata").version("groundshift")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'groundshift' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__, "__version__"])

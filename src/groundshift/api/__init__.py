@@ -1,0 +1,247 @@
+"""The verbs, on labelled arrays: files and text belong to :mod:`groundshift.cli`."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from groundshift import field, grid, matchers, tile
+from groundshift.api import coregistration
+from groundshift.errors import GridError, GroundshiftError, ImageError, MatcherError
+from groundshift.io import radiometry as kinds
+from groundshift.types import Matcher
+
+__all__ = ["track"]
+
+log = logging.getLogger(__name__)
+
+
+def track(  # noqa: PLR0913 - the verb: one keyword for each decision that is the user's
+    reference: xr.DataArray | np.ndarray,
+    secondary: xr.DataArray | np.ndarray,
+    matcher: Matcher | None = None,
+    *,
+    search: int | None = None,
+    stride: int | None = None,
+    prior: xr.Dataset | None = None,
+    coregister: str | None = None,
+    stable: xr.DataArray | np.ndarray | None = None,
+    radiometry: str | None = None,
+    memory: int | None = None,
+    device: str = "cpu",
+) -> xr.Dataset:
+    """Measure where each part of the reference image went in the secondary image.
+
+    Parameters
+    ----------
+    reference, secondary
+        Images as :func:`groundshift.open_image` gives them, or bare 2-D arrays. They need not be
+        on one grid: the secondary is resampled onto the reference's where it has to be.
+    matcher
+        How to match; by default several window sizes from coarse to fine.
+    search
+        Largest displacement that the default matcher looks for, pixels.
+    stride
+        Pixels from one result of the default matcher to the next.
+    prior
+        A field to search around, from an earlier or coarser run on the same CRS.
+    coregister
+        "shift" or "affine": first fit a global motion robustly and remove it from the result.
+    stable
+        Ground that did not move, non-zero where stable; the global motion is fitted there only.
+    radiometry
+        "amplitude", "intensity", "db", "complex" or "optical"; guessed by default.
+    memory
+        Budget in bytes for the working memory; by default a safe fraction of what is free.
+    device
+        "cpu", "cuda" or "auto".
+
+    Returns
+    -------
+    xr.Dataset
+        A displacement field (:mod:`groundshift.field`). Lazy: nothing is computed until it is
+        saved or loaded, except for the co-registration.
+
+    Raises
+    ------
+    GroundshiftError
+        If the input cannot be used; the message has the remedy.
+    """
+    pair = _image(reference, "reference"), _image(secondary, "secondary")
+    steps = [f"track: {_source(pair[0])} -> {_source(pair[1])}"]
+    _check_dates(*pair)
+    ground = None if stable is None else coregistration.mask(stable, pair[0])
+    kind = _radiometry(*pair, radiometry)
+    matcher = _matcher(matcher, search, stride, kind)
+    first, second = grid.align(
+        *(kinds.detect(image.assign_attrs(radiometry=kind)) for image in pair),
+        window=_smallest_window(matcher),
+    )
+    geobox = field.geobox_of(first)
+    centre = None if prior is None else _prior(prior, geobox)
+    motion = None
+    settings = {"memory": memory, "device": device}
+    if coregister is not None:
+        motion = coregistration.fit(coregister, matcher, first, second, ground, centre, **settings)
+        second = coregistration.apply(second, motion)
+        centre = None if centre is None else coregistration.remove(centre, motion)
+        steps.append(f"removed a global {motion}")
+    planes = tile.map_pair(matcher, first, second, centre, **settings)
+    result = field.build(
+        planes,
+        geobox,
+        stride=matcher.stride,
+        reference_time=_time(pair[0]),
+        secondary_time=_time(pair[1]),
+        matcher=repr(matcher),
+        history=_history(steps),
+    )
+    result.attrs |= {"reference": _source(pair[0]), "secondary": _source(pair[1])}
+    result.attrs |= {"radiometry": kind}
+    if motion is not None:
+        result.attrs["coregistration"] = str(motion)
+    return result
+
+
+def _image(data: Any, role: str) -> xr.DataArray:
+    """Return a labelled image; a bare array becomes one without georeferencing."""
+    if not isinstance(data, xr.DataArray):
+        if isinstance(data, str) or hasattr(data, "__fspath__"):
+            raise ImageError(
+                f"the {role} is a path; open it first: groundshift.open_image({str(data)!r})"
+            )
+        data = data if hasattr(data, "dask") else np.asarray(data)
+        if data.ndim != 2:
+            raise ImageError(f"the {role} has shape {data.shape}; give one 2-D band")
+        data = xr.DataArray(
+            data,
+            dims=("y", "x"),
+            coords={name: np.arange(size) for name, size in zip("yx", data.shape, strict=True)},
+            attrs={"source": ""},
+        )
+    if data.dims != ("y", "x") or 0 in data.shape:
+        raise ImageError(
+            f"the {role} has dimensions {dict(data.sizes)}; give one band with dims ('y', 'x')"
+        )
+    if data.dtype.kind not in "fiubc":
+        raise ImageError(f"the {role} holds {data.dtype} values, not numbers")
+    wanted = np.complex64 if data.dtype.kind == "c" else np.float32
+    return data.astype(wanted, keep_attrs=True)
+
+
+def _radiometry(reference: xr.DataArray, secondary: xr.DataArray, given: str | None) -> str:
+    """Return what both images' numbers mean."""
+    if given is not None and given not in kinds.RADIOMETRIES:
+        raise ImageError(
+            f"radiometry={given!r} is not known; choose one of {', '.join(kinds.RADIOMETRIES)}"
+        )
+    if (reference.dtype.kind == "c") != (secondary.dtype.kind == "c"):
+        roles = ("reference", "secondary")
+        names = roles if reference.dtype.kind == "c" else roles[::-1]
+        raise ImageError(
+            f"the {names[0]} is complex and the {names[1]} is real; give two complex images or "
+            "two detected ones"
+        )
+    if given is not None:
+        return given
+    first, second = kinds.guess(reference), kinds.guess(secondary)
+    if first != second:
+        log.warning(
+            "the reference looks like %s and the secondary like %s; taking both as %s "
+            "(say which with radiometry=)",
+            first,
+            second,
+            first,
+        )
+    return first
+
+
+def _matcher(
+    matcher: Matcher | None, search: int | None, stride: int | None, radiometry: str
+) -> Matcher:
+    chosen = {
+        name: value for name, value in (("search", search), ("stride", stride)) if value is not None
+    }
+    if matcher is None:
+        return matchers.default(**chosen, radiometry=radiometry)
+    if chosen:
+        name, value = next(iter(chosen.items()))
+        raise MatcherError(
+            f"{name}={value} belongs to the default matcher; with a matcher of your own, write it "
+            f"there, as in NCC({name}={value})"
+        )
+    if not isinstance(matcher, Matcher):
+        raise MatcherError(
+            f"{matcher!r} is not a matcher; pass an object such as groundshift.matchers.NCC()"
+        )
+    return matcher
+
+
+def _smallest_window(matcher: Any) -> int:
+    """Return the smallest window anywhere in a matcher: less overlap than that is hopeless."""
+    return min(_windows(matcher), default=1)
+
+
+def _windows(part: Any) -> Iterator[int]:
+    if isinstance(part, tuple):
+        for item in part:
+            yield from _windows(item)
+    elif is_dataclass(part):
+        for each in fields(part):
+            value = getattr(part, each.name)
+            if each.name in {"window", "windows", "side"}:
+                values = value if isinstance(value, tuple) else (value,)
+                yield from (item for item in values if isinstance(item, int))
+            yield from _windows(value)
+
+
+def _prior(prior: xr.Dataset, geobox: Any) -> tile.Prior:
+    """Return a field in pixels of the image, and where its cells are."""
+    if not isinstance(prior, xr.Dataset):
+        raise GroundshiftError("the prior is not a field; open one with groundshift.open_field")
+    cells = field.geobox_of(field.check(prior))
+    if cells.crs != geobox.crs:
+        raise GridError(
+            f"the prior is in {cells.crs} and the reference in {geobox.crs}; reproject one of them"
+        )
+    to_pixels = ~geobox.affine * cells.affine
+    if max(abs(to_pixels.b), abs(to_pixels.d)) > 1e-6 * max(abs(to_pixels.a), abs(to_pixels.e)):
+        raise GridError("the prior's grid is rotated against the reference's; reproject it")
+    measured = field.pixels(prior)
+    stride = int(prior.attrs.get("stride", 1))
+    return tile.Prior(
+        measured.dy * np.float32(to_pixels.e / stride),
+        measured.dx * np.float32(to_pixels.a / stride),
+        (to_pixels.e, to_pixels.a),
+        (to_pixels.e / 2 + to_pixels.f - 0.5, to_pixels.a / 2 + to_pixels.c - 0.5),
+    )
+
+
+def _check_dates(reference: xr.DataArray, secondary: xr.DataArray) -> None:
+    times = [_time(image) for image in (reference, secondary)]
+    if not np.isnat(times).any() and times[0] > times[1]:
+        log.warning(
+            "the reference (%s) is later than the secondary (%s): the displacement is that from "
+            "the later to the earlier image",
+            *(np.datetime_as_string(time, unit="s") for time in times),
+        )
+
+
+def _time(image: xr.DataArray) -> np.datetime64:
+    if "time" not in image.coords:
+        return np.datetime64("NaT", "ns")
+    return image.coords["time"].values.astype("datetime64[ns]")[()]
+
+
+def _source(image: xr.DataArray) -> str:
+    return str(image.attrs.get("source", "")) or "array"
+
+
+def _history(steps: list[str]) -> str:
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return "\n".join(f"{now} groundshift {version('groundshift')} {step}" for step in steps)
