@@ -209,16 +209,19 @@ def _prior(prior: xr.Dataset, geobox: Any) -> tile.Prior:
         raise GridError(
             f"the prior is in {cells.crs} and the reference in {geobox.crs}; reproject one of them"
         )
-    to_pixels = ~geobox.affine * cells.affine
-    if max(abs(to_pixels.b), abs(to_pixels.d)) > 1e-6 * max(abs(to_pixels.a), abs(to_pixels.e)):
-        raise GridError("the prior's grid is rotated against the reference's; reproject it")
+    image, own = geobox.affine, cells.affine
+    if max(abs(part) for affine in (image, own) for part in (affine.b, affine.d)) > 0:
+        raise GridError("a prior on a rotated grid is not supported; resample it to a north-up one")
+    # The cells' steps and corner, in pixels of the image.
+    step_y, step_x = own.e / image.e, own.a / image.a
+    top, left = (own.f - image.f) / image.e, (own.c - image.c) / image.a
     measured = field.pixels(prior)
     stride = int(prior.attrs.get("stride", 1))
     return tile.Prior(
-        measured.dy * np.float32(to_pixels.e / stride),
-        measured.dx * np.float32(to_pixels.a / stride),
-        (to_pixels.e, to_pixels.a),
-        (to_pixels.e / 2 + to_pixels.f - 0.5, to_pixels.a / 2 + to_pixels.c - 0.5),
+        measured.dy * np.float32(step_y / stride),
+        measured.dx * np.float32(step_x / stride),
+        (step_y, step_x),
+        (top + step_y / 2 - 0.5, left + step_x / 2 - 0.5),
     )
 
 
