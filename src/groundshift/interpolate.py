@@ -1,9 +1,10 @@
-"""Values between pixels: a Kaiser-windowed sinc, its derivative, and two ways to apply it.
+"""Values between pixels: a windowed sinc that is exact for polynomials, and its derivative.
 
-The kernel of 8 taps reproduces a wave of 0.30 cycles per pixel to 0.4 %, one of 0.35 to 7 %; with
-12 taps 0.35 cycles per pixel is good to 0.6 %. Cubic convolution, for comparison, errs by 10 % at
-0.25. Missing neighbours are left out and the remaining weights rescaled, so that a hole does not
-bleed; a value is NaN when one of its four nearest pixels is missing.
+A windowed sinc alone displaces the long waves that dominate real images: with 8 taps by 0.004 to
+0.016 px, the largest error of a gradient method on clean data. Corrected to reproduce polynomials
+up to degree ``taps - 3``, the phase error of 8 taps is below 0.001 px up to 0.25 cycles per pixel
+and 0.008 px at 0.30. Missing neighbours are left out and the remaining weights rescaled, so that a
+hole does not bleed; a value is NaN when one of its four nearest pixels is missing.
 """
 
 from functools import lru_cache
@@ -28,27 +29,58 @@ class Warped(NamedTuple):
 
 
 def kaiser_sinc(distance: np.ndarray, taps: int, beta: float = 5.0) -> np.ndarray:
-    """Kernel value at a signed distance in pixels (Kaiser 1974)."""
+    """Sinc under a Kaiser window (1974) without its pedestal, at signed distances in pixels.
+
+    The pedestal would end the kernel with a kink, and its slope would depend on the side from
+    which a whole pixel is approached: 0.004 px of bias in a gradient method.
+    """
+    return np.sinc(distance) * _kaiser(distance, taps, beta)
+
+
+def _kaiser(distance: np.ndarray, taps: int, beta: float) -> np.ndarray:
     inside = np.clip(1 - (2 * distance / taps) ** 2, 0, None)
-    return np.sinc(distance) * np.i0(beta * np.sqrt(inside)) / np.i0(beta)
+    return (np.i0(beta * np.sqrt(inside)) - 1) / (np.i0(beta) - 1)
+
+
+def kernel(fraction: np.ndarray, taps: int, beta: float = 5.0) -> np.ndarray:
+    """Weights of `taps` pixels for points a fraction of a pixel behind the middle ones.
+
+    A windowed sinc plus the smallest change, weighted by the window, that makes polynomials up to
+    degree ``taps - 3`` exact.
+
+    Parameters
+    ----------
+    fraction
+        Shape ``(n,)``, pixels after the pixel of tap ``taps // 2 - 1``.
+    taps
+        Even width.
+    beta
+        Of the Kaiser window.
+
+    Returns
+    -------
+    ndarray
+        ``(n, taps)``; rows sum to one.
+    """
+    distance = np.arange(taps) - taps // 2 + 1 - fraction[:, None]
+    raw = kaiser_sinc(distance, taps, beta)
+    powers = (2 * distance / taps)[:, None, :] ** np.arange(taps - 2)[:, None]
+    missing = -(powers @ raw[..., None])[..., 0]
+    missing[:, 0] += 1
+    weighted = powers * (_kaiser(distance, taps, beta) + 1e-6)[:, None, :]
+    change = np.linalg.solve(weighted @ powers.swapaxes(1, 2), missing[..., None])[..., 0]
+    return raw + (change[:, None, :] @ weighted)[:, 0]
 
 
 @lru_cache
 def _table(taps: int, *, derivative: bool) -> Tensor:
     """Weights, shape ``(STEPS + 1, taps)``, for fractions 0, 1/STEPS, ..., 1 of a pixel."""
-    offsets = np.arange(taps) - taps // 2 + 1
-
-    def weights(fraction: np.ndarray) -> np.ndarray:
-        raw = kaiser_sinc(fraction[:, None] - offsets, taps)
-        return raw / raw.sum(axis=1, keepdims=True)
-
     fractions = np.linspace(0, 1, STEPS + 1)
-    if derivative:
-        # Half a table step on either side: exact to 1e-7, and the weights sum to zero.
-        half = 0.5 / STEPS
-        slope = (weights(fractions + half) - weights(fractions - half)) / (2 * half)
-        return torch.from_numpy(slope).float()
-    return torch.from_numpy(weights(fractions)).float()
+    if not derivative:
+        return torch.from_numpy(kernel(fractions, taps)).float()
+    half = 0.5 / STEPS
+    slope = (kernel(fractions + half, taps) - kernel(fractions - half, taps)) / (2 * half)
+    return torch.from_numpy(slope).float()
 
 
 def weights_at(fraction: Tensor, taps: int = 8, *, derivative: bool = False) -> Tensor:

@@ -1,0 +1,25 @@
+"""Matchers: everything that finds where a patch of the reference went in the secondary.
+
+``AnyMatcher`` is the registry: the command line, the descriptions and the contract tests all
+follow from it. Any other object that satisfies :class:`groundshift.types.Matcher` works too.
+"""
+
+from groundshift.matchers.compose import CoarseToFine, MultiWindow
+from groundshift.matchers.lsm import LeastSquares
+from groundshift.matchers.ncc import NCC
+from groundshift.matchers.peak import Gaussian, Sinc
+from groundshift.matchers.presets import default
+
+AnyMatcher = NCC | LeastSquares | CoarseToFine | MultiWindow
+"""Every matcher that comes with the package."""
+
+__all__ = [
+    "NCC",
+    "AnyMatcher",
+    "CoarseToFine",
+    "Gaussian",
+    "LeastSquares",
+    "MultiWindow",
+    "Sinc",
+    "default",
+]

@@ -85,7 +85,8 @@ class CoarseToFine:
         """Pixels by which each stage reports beyond the area reported on in the end."""
         extra = [0]
         for stage, finer in zip(self.stages[-2::-1], self.stages[:0:-1], strict=True):
-            extra.append(up_to(extra[-1] + finer.context + CELLS * stage.stride, self.period))
+            needed = extra[-1] + finer.context + CELLS * stage.stride
+            extra.append(up_to(needed, stage.period))
         return tuple(reversed(extra))
 
     @property

@@ -14,6 +14,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -187,28 +188,53 @@ class NCC:
     def _correlation(
         self, a: Tensor, b: Tensor, windows: tuple[Window, ...], base: int, context: int
     ) -> list[Tensor]:
-        if bool(torch.isnan(a).any()) or bool(torch.isnan(b).any()):
-            return self._masked_correlation(a, b, windows, base, context)
+        """Correlation surfaces of one strip; masks only where something is missing.
+
+        Masked sums cost five times as much, and every strip of a whole image has missing
+        pixels at its two ends.
+        """
+        missing = torch.isnan(b).any(0)
+        missing[self.search : len(missing) - self.search] |= torch.isnan(a).any(0)
+        reach = 2 * (context + self.search)
+        spans = missing.unfold(0, self.stride + reach, self.stride).any(1)
+        changes = (spans[1:] != spans[:-1]).nonzero().flatten().add(1).tolist()
+        parts = []
+        for first, last in pairwise((0, *changes, len(spans))):
+            start, width = first * self.stride, (last - first) * self.stride
+            part_a = a[:, start : start + width + 2 * context]
+            part_b = b[:, start : start + width + reach]
+            masked = bool(spans[first])
+            correlate = self._masked_correlation if masked else self._full_correlation
+            parts.append(correlate(part_a, part_b, windows, base, context))
+        return [torch.cat(volumes, dim=1) for volumes in zip(*parts, strict=True)]
+
+    def _full_correlation(
+        self, a: Tensor, b: Tensor, windows: tuple[Window, ...], base: int, context: int
+    ) -> list[Tensor]:
         products = lagged_cell_sums(a, b, base, self.search)
-        cells = [cell_sum(plane, base) for plane in (a, a * a)]
+        cells = torch.stack([cell_sum(plane, base) for plane in (a, a * a)])
         result = []
         for side in (window.side for window in windows):
-            count = side**2
-            sum_ab = window_sums(products, side, self.stride, base, context)
-            sum_a, sum_aa = (
-                window_sums(c, side, self.stride, base, context)[None, None] for c in cells
-            )
-            sum_b, sum_bb = (self._at_lags(plane, side, context) for plane in (b, b * b))
-            result.append(_normalised(sum_ab, sum_a, sum_b, sum_aa, sum_bb, count, count))
+            sum_a, sum_aa = window_sums(cells, side, self.stride, base, context)
+            sum_b, sum_bb = box_sum(torch.stack([b, b * b]), side)
+            inverse_a = _inverse_deviation(sum_a, sum_aa, side**2)
+            inverse_b = _inverse_deviation(sum_b, sum_bb, side**2)
+            rho = window_sums(products, side, self.stride, base, context)
+            rho = rho.addcmul(sum_a, self._at_lags(sum_b / side**2, side, context), value=-1)
+            rho *= self._at_lags(inverse_b, side, context)
+            rho *= inverse_a
+            result.append(rho.permute(2, 3, 0, 1))
         return result
 
-    def _at_lags(self, b: Tensor, window: int, context: int) -> Tensor:
-        """Window sums of the secondary at every lag: ``(L, L, rows, columns)``, a view."""
+    def _at_lags(self, sums: Tensor, side: int, context: int) -> Tensor:
+        """See window sums of the secondary at every lag: ``(L, L, rows, columns)``, a view."""
         lags = 2 * self.search + 1
-        first = context - (window - self.stride) // 2
-        rows, columns = ((n - 2 * (context + self.search)) // self.stride for n in b.shape)
-        sums = box_sum(b, window)[first:, first:]
-        windows = sums.unfold(0, lags, self.stride).unfold(1, lags, self.stride)
+        first = context - (side - self.stride) // 2
+        rows, columns = (
+            (n + side - 1 - 2 * (context + self.search)) // self.stride for n in sums.shape
+        )
+        inner = sums[first:, first:]
+        windows = inner.unfold(0, lags, self.stride).unfold(1, lags, self.stride)
         return windows[:rows, :columns].permute(2, 3, 0, 1)
 
     def _masked_correlation(
@@ -233,20 +259,25 @@ def _normalised(
     sum_b: Tensor,
     sum_aa: Tensor,
     sum_bb: Tensor,
-    count: Tensor | int,
+    count: Tensor,
     total: int,
 ) -> Tensor:
     """Correlation coefficients ``(rows, columns, L, L)`` from sums ``(L, L, rows, columns)``."""
-    inverse = 1 / count if isinstance(count, int) else 1 / count.clamp(min=1)
-    covariance = sum_ab - sum_a * sum_b * inverse
-    var_a = sum_aa - sum_a * sum_a * inverse
-    var_b = sum_bb - sum_b * sum_b * inverse
-    # Images have unit variance here: a window that is flatter than 1e-6 of that shows nothing.
-    flat = (var_a < 1e-6 * total) | (var_b < 1e-6 * total)
-    if not isinstance(count, int):
-        flat |= count < LEAST_SHARE * total
-    rho = covariance * (var_a.clamp(min=1e-12).rsqrt() * var_b.clamp(min=1e-12).rsqrt())
-    return rho.masked_fill_(flat, torch.nan).permute(2, 3, 0, 1)
+    inverse = 1 / count.clamp(min=1)
+    rho = sum_ab - sum_a * sum_b * inverse
+    rho *= _inverse_deviation(sum_a, sum_aa, count)
+    rho *= _inverse_deviation(sum_b, sum_bb, count)
+    return rho.masked_fill_(count < LEAST_SHARE * total, torch.nan).permute(2, 3, 0, 1)
+
+
+def _inverse_deviation(total: Tensor, squares: Tensor, count: Tensor | int) -> Tensor:
+    """``1 / sqrt(sum (a - mean)**2)``; NaN where a window is flat.
+
+    Images have unit variance here: 1e-6 of that is rounding, or nothing to match.
+    """
+    known = count.clamp(min=1) if isinstance(count, Tensor) else count
+    variation = squares - total * total / known
+    return torch.where(variation > 1e-6 * known, variation, torch.nan).rsqrt()
 
 
 def lagged_cell_sums(a: Tensor, b: Tensor, cell: int, search: int) -> Tensor:

@@ -23,6 +23,10 @@ from torch import Tensor
 from groundshift.interpolate import weights_at
 
 
+PRECISION = 1e-3
+"""Smallest standard deviation that is ever claimed, pixels."""
+
+
 class Peak(NamedTuple):
     """The maximum of each surface; NaN where there is none inside the searched lags."""
 
@@ -233,5 +237,6 @@ def law_sigma(
     rho = rho.clamp(1e-3, 1)
     by, bx = bandwidths(curvature_y, curvature_x)
     cells = area * by * bx
+    # Interpolation is good to about a thousandth of a pixel, and nothing is better than that.
     in_cells = (0.3 / cells * (1 - rho) * (2 + 7 * rho)).clamp(min=0).sqrt() / (math.pi * rho)
-    return in_cells / by, in_cells / bx
+    return (in_cells / by).clamp(min=PRECISION), (in_cells / bx).clamp(min=PRECISION)

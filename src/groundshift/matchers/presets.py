@@ -1,0 +1,38 @@
+"""The matcher that is used when none is named."""
+
+from groundshift.errors import MatcherError
+from groundshift.matchers.compose import CoarseToFine, MultiWindow
+from groundshift.matchers.lsm import LeastSquares
+from groundshift.matchers.ncc import NCC
+from groundshift.matchers.peak import Gaussian
+
+STRIDES = (1, 2, 4, 8)
+
+
+def default(search: int = 64, stride: int = 4) -> CoarseToFine:
+    """Multi-window, coarse to fine: what ``groundshift track`` does without further words.
+
+    Parameters
+    ----------
+    search
+        Largest displacement looked for in each direction, pixels.
+    stride
+        Pixels between results: 1, 2, 4 or 8.
+    """
+    if stride not in STRIDES:
+        raise MatcherError(f"stride={stride} is not offered; use one of {STRIDES}")
+    odd = stride % 2
+    search = max(search, 4)
+    coarse = MultiWindow(
+        NCC(window=96, search=search, stride=32, peak=Gaussian()), windows=(32, 96), agreement=32
+    )
+    middle = MultiWindow(
+        NCC(window=40, search=5, stride=8, peak=Gaussian()), windows=(24, 40, 72), agreement=24
+    )
+    first = MultiWindow(LeastSquares(stride=4), windows=(20, 36), quadratic=(68,))
+    last = MultiWindow(
+        LeastSquares(window=36 - odd, stride=stride),
+        windows=tuple(w - odd for w in (12, 20, 28)),
+        quadratic=tuple(w - odd for w in (36, 52, 68, 100, 132)),
+    )
+    return CoarseToFine((coarse, middle, first, last))
