@@ -90,7 +90,7 @@ def track(  # noqa: PLR0913 - the verb: one keyword for each decision that is th
         motion = coregistration.fit(coregister, matcher, first, second, ground, centre, **settings)
         second = coregistration.apply(second, motion)
         centre = None if centre is None else coregistration.remove(centre, motion)
-        steps.append(f"removed a global {motion}")
+        steps.append(f"removed a global {coregister}: {motion}")
     planes = tile.map_pair(matcher, first, second, centre, **settings)
     result = field.build(
         planes,
@@ -104,7 +104,7 @@ def track(  # noqa: PLR0913 - the verb: one keyword for each decision that is th
     result.attrs |= {"reference": _source(pair[0]), "secondary": _source(pair[1])}
     result.attrs |= {"radiometry": kind}
     if motion is not None:
-        result.attrs["coregistration"] = str(motion)
+        result.attrs["coregistration"] = f"{coregister}: {motion}"
     return result
 
 

@@ -1,0 +1,178 @@
+"""What the commands print about a field or an image."""
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from groundshift import field, io, synth
+from groundshift.errors import GroundshiftError, ImageError
+from groundshift.io import radiometry
+
+SAMPLE = 2000
+"""Cells or pixels read along each axis at most; statistics are of every so many of them."""
+ABSOLUTE = 0.798
+"""Mean absolute error of a Gaussian of unit standard deviation."""
+
+
+def summary(result: xr.Dataset) -> list[str]:
+    """Say in three lines what was measured."""
+    unit = _unit(result)
+    thin = _thinned(result[["dx", "dy", "sigma_dx", "sigma_dy"]])[0].compute()
+    magnitude = np.hypot(thin["dx"].values, thin["dy"].values)
+    rows, columns = result.sizes["y"], result.sizes["x"]
+    lines = [f"measured    {_share(magnitude)} of {rows} x {columns} cells"]
+    known = magnitude[np.isfinite(magnitude)]
+    if known.size == 0:
+        return [*lines, "displacement nothing could be measured: no texture, no data or no overlap"]
+    median, high = np.percentile(known, (50, 95))
+    east, north = (float(np.nanmedian(thin[name].values)) for name in ("dx", "dy"))
+    lines.append(
+        f"displaced   median {median:.4g} {unit}, 95th percentile {high:.4g} {unit} "
+        f"(median dx {east:+.4g}, dy {north:+.4g})"
+    )
+    sigmas = [thin[name].values for name in ("sigma_dx", "sigma_dy")]
+    if all(np.isfinite(sigma).any() for sigma in sigmas):
+        x, y = (float(np.nanmedian(sigma)) for sigma in sigmas)
+        lines.append(f"sigma       median dx {x:.3g} {unit}, dy {y:.3g} {unit}")
+    else:
+        lines.append("sigma       not known by this matcher")
+    return lines
+
+
+def file(path: str, band: int | str | None) -> list[str]:
+    """Say what a file is: a field if it can be, an image otherwise."""
+    try:
+        return [f"{path}: displacement field", *_field(io.open_field(path))]
+    except GroundshiftError as not_a_field:
+        try:
+            image = io.open_image(path, band=band)
+        except ImageError as not_an_image:
+            # Of a container that holds a result, the field's complaint is the one that helps.
+            useful = str(path).lower().endswith(".zarr")
+            raise (not_a_field if useful else not_an_image) from None
+        return [f"{path}: image", *_image(image)]
+
+
+def errors(measured: xr.Dataset, sample: synth.Sample, coherence: float) -> list[str]:
+    """Compare with the exact truth of a synthetic pair, and with what physics allows."""
+    stride = int(measured.attrs["stride"])
+    wrong = np.stack(
+        [
+            measured[name].values - _cell_means(truth.numpy(), stride, measured[name].shape)
+            for name, truth in (("dx", sample.dx), ("dy", sample.dy))
+        ]
+    )
+    known = wrong[np.isfinite(wrong)]
+    if known.size == 0:
+        return ["true error  nothing was measured"]
+    bias = [float(np.nanmean(component)) for component in wrong]
+    lines = [
+        f"true error  mean {np.abs(known).mean():.4f} px, 95th percentile "
+        f"{np.percentile(np.abs(known), 95):.4f} px, bias dx {bias[0]:+.4f}, dy {bias[1]:+.4f}, "
+        f"at {np.isfinite(wrong).mean():.1%} of the cells",
+    ]
+    limits = ", ".join(
+        f"{ABSOLUTE * _limit(coherence, window, sample.bandwidth):.4f} px in a {window}-px window"
+        for window in (16, 32, 64)
+    )
+    return [*lines, f"the limit   mean {limits} (incoherent speckle tracking)"]
+
+
+def _limit(coherence: float, window: int, bandwidth: float) -> float:
+    """Return the least standard deviation, pixels."""
+    return synth.tracking_limit(coherence, (window * bandwidth) ** 2) / bandwidth
+
+
+def _cell_means(truth: np.ndarray, stride: int, shape: tuple[int, ...]) -> np.ndarray:
+    rows, columns = shape
+    padded = np.full((rows * stride, columns * stride), np.nan)
+    padded[: truth.shape[0], : truth.shape[1]] = truth
+    return padded.reshape(rows, stride, columns, stride).mean((1, 3))
+
+
+def _field(result: xr.Dataset) -> list[str]:
+    lines = [*_grid(result), *_dates(result, "reference_time", "secondary_time")]
+    unit = _unit(result)
+    across, along = ("right", "down") if unit == "px" else ("east", "north")
+    lines.append(
+        f"convention  what is at (x, y) in the reference is at (x + dx, y + dy) in the secondary; "
+        f"+dx is {across}, +dy is {along}; NaN is not measured"
+    )
+    for name in ("matcher", "software", "reference", "secondary", "coregistration"):
+        if result.attrs.get(name):
+            lines.append(f"{name:<11} {result.attrs[name]}")
+    thin, step = _thinned(result)
+    lines += _statistics(thin, step)
+    return lines
+
+
+def _image(image: xr.DataArray) -> list[str]:
+    kind = "complex" if image.dtype.kind == "c" else "real"
+    lines = [*_grid(image), *_dates(image, "time")]
+    lines.append(f"values      {kind}, taken as {radiometry.guess(image)}")
+    thin, step = _thinned(image)
+    values = abs(thin) if kind == "complex" else thin
+    return [*lines, *_statistics(values.rename("values").to_dataset(), step)]
+
+
+def _grid(data: Any) -> list[str]:
+    geobox = field.geobox_of(data)
+    size = f"{data.sizes['x']} columns x {data.sizes['y']} rows"
+    if geobox.crs is None:
+        return [f"grid        {size}, not georeferenced: x to the right, y downward, in pixels"]
+    affine, crs = geobox.affine, geobox.crs
+    unit = "degrees" if crs.geographic else crs.units[0]
+    code = f"EPSG:{crs.epsg}" if crs.epsg else crs.proj.name
+    box = geobox.extent.boundingbox
+    return [
+        f"grid        {size} of {abs(affine.a):.9g} x {abs(affine.e):.9g} {unit}",
+        f"crs         {code} ({crs.proj.name})",
+        f"extent      x {box.left:.9g} to {box.right:.9g}, y {box.bottom:.9g} to {box.top:.9g}",
+    ]
+
+
+def _dates(data: Any, *names: str) -> list[str]:
+    lines = []
+    for name in names:
+        time = data.coords[name].values if name in data.coords else np.datetime64("NaT")
+        label = "date" if name == "time" else name.removesuffix("_time") + " at"
+        shown = "unknown" if np.isnat(time) else np.datetime_as_string(time, unit="s")
+        lines.append(f"{label:<12}{shown}")
+    return lines
+
+
+def _statistics(thin: xr.Dataset, step: int) -> list[str]:
+    thin = thin.compute()
+    lines = [] if step == 1 else [f"statistics of every {step}th row and column:"]
+    for name in thin.data_vars:
+        values = thin[name].values
+        known = values[np.isfinite(values)]
+        unit = thin[name].attrs.get("units", "").replace("pixel", "px")
+        unit = "" if unit == "1" else unit
+        if known.size == 0:
+            lines.append(f"{name:<12}no data")
+            continue
+        low, first, median, last, high = np.percentile(known, (0, 5, 50, 95, 100))
+        lines.append(
+            f"{name:<12}{_share(values)} known, min {low:.4g}, 5 % {first:.4g}, "
+            f"median {median:.4g}, 95 % {last:.4g}, max {high:.4g} {unit}".rstrip()
+        )
+    return lines
+
+
+def _thinned(data: Any) -> tuple[Any, int]:
+    step = max(1, -(-max(data.sizes["y"], data.sizes["x"]) // SAMPLE))
+    return data.isel(y=slice(None, None, step), x=slice(None, None, step)), step
+
+
+def _share(values: np.ndarray) -> str:
+    share = np.isfinite(values).mean() if values.size else 0.0
+    # Never "100 %" when something is missing.
+    return (
+        f"{100 * share:.1f} %" if share in (0, 1) else f"{min(max(100 * share, 0.1), 99.9):.1f} %"
+    )
+
+
+def _unit(result: xr.Dataset) -> str:
+    return "px" if result["dx"].attrs.get("units") == "pixel" else "m"
