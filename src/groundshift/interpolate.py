@@ -64,7 +64,7 @@ def kernel(fraction: np.ndarray, taps: int, beta: float = 5.0) -> np.ndarray:
     """
     distance = np.arange(taps) - taps // 2 + 1 - fraction[:, None]
     raw = kaiser_sinc(distance, taps, beta)
-    powers = (2 * distance / taps)[:, None, :] ** np.arange(taps - 2)[:, None]
+    powers = (2 * distance / taps)[:, None, :] ** np.arange(max(2, taps - 2))[:, None]
     missing = -(powers @ raw[..., None])[..., 0]
     missing[:, 0] += 1
     weighted = powers * (_kaiser(distance, taps, beta) + 1e-6)[:, None, :]

@@ -4,22 +4,26 @@
 follow from it. Any other object that satisfies :class:`groundshift.types.Matcher` works too.
 """
 
-from groundshift.matchers.compose import CoarseToFine, MultiWindow
+from groundshift.matchers.compose import CoarseToFine, Filtered, ForwardBackward, MultiWindow
 from groundshift.matchers.lsm import LeastSquares
 from groundshift.matchers.ncc import NCC
 from groundshift.matchers.peak import Gaussian, Sinc
+from groundshift.matchers.phase import PhaseCorrelation
 from groundshift.matchers.presets import default
 
-AnyMatcher = NCC | LeastSquares | CoarseToFine | MultiWindow
+AnyMatcher = NCC | PhaseCorrelation | LeastSquares | MultiWindow | CoarseToFine | Filtered | ForwardBackward
 """Every matcher that comes with the package."""
 
 __all__ = [
     "NCC",
     "AnyMatcher",
     "CoarseToFine",
+    "Filtered",
+    "ForwardBackward",
     "Gaussian",
     "LeastSquares",
     "MultiWindow",
+    "PhaseCorrelation",
     "Sinc",
     "default",
 ]

@@ -1,48 +1,27 @@
 """Matchers made of matchers.
 
-Every combination is again a matcher, so they nest. A *stage* is a matcher that also offers
-``match(reference, secondary, prior, margin)`` for inputs with more context than its halo, and
-tells its ``context`` (pixels of reference and prior used around the area reported on) and its
-``search`` (how far a result can be from the prior): from these three the halo of any combination
-follows exactly.
+Every combination is again a matcher, and again a :class:`groundshift.matchers.stage.Stage`, so
+they nest.
 """
 
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from groundshift.errors import MatcherError
+from groundshift.filters import AnyFilter
+from groundshift.interpolate import sample
 from groundshift.matchers.follow import follow_margin
 from groundshift.matchers.fuse import Agreement, expected_error_fusion
 from groundshift.matchers.lsm import LeastSquares
 from groundshift.matchers.ncc import NCC
 from groundshift.matchers.prior import CELLS, as_prior
+from groundshift.matchers.stage import Stage, crop, crop_cells, match_known_part, where
 from groundshift.matchers.windows import Window, base_cell, up_to
 from groundshift.types import Estimate
-
-
-class Stage(Protocol):
-    """A matcher that can be part of a combination."""
-
-    @property
-    def context(self) -> int: ...
-    @property
-    def search(self) -> int: ...
-    @property
-    def halo(self) -> int: ...
-    @property
-    def stride(self) -> int: ...
-    @property
-    def period(self) -> int: ...
-    @property
-    def bytes_per_pixel(self) -> int: ...
-    def match(
-        self, reference: Tensor, secondary: Tensor, prior: Tensor | None, margin: int
-    ) -> Estimate: ...
 
 
 @dataclass(frozen=True)
@@ -126,42 +105,6 @@ class CoarseToFine:
             prior = as_prior(estimate, stage.stride, margin - area, shape)
         assert estimate is not None
         return estimate
-
-
-def match_known_part(
-    stage: Stage, reference: Tensor, secondary: Tensor, prior: Tensor | None, margin: int
-) -> Estimate:
-    """Run a stage only where the reference has data; the rest is NaN anyway.
-
-    A block at the image's border is mostly padding, and a window centred on padding has less than
-    half of its pixels.
-    """
-    H, W = (n - 2 * margin for n in reference.shape)
-    step = stage.period
-    known = ~torch.isnan(reference[margin : margin + H, margin : margin + W])
-    spans = []
-    for dim in (1, 0):
-        present = known.any(dim).nonzero()
-        if not len(present):
-            spans.append((0, 0))
-            continue
-        first, last = int(present[0]), int(present[-1]) + 1
-        spans.append((first // step * step, min(up_to(last, step), known.shape[1 - dim])))
-    (top, bottom), (left, right) = spans
-    rows, columns = H // stage.stride, W // stage.stride
-    planes = [torch.full((rows, columns), torch.nan, device=reference.device) for _ in range(5)]
-    if bottom > top and right > left:
-        crop = (..., slice(top, bottom + 2 * margin), slice(left, right + 2 * margin))
-        found = stage.match(
-            reference[crop], secondary[crop], None if prior is None else prior[crop], margin
-        )
-        cells = (
-            slice(top // stage.stride, bottom // stage.stride),
-            slice(left // stage.stride, right // stage.stride),
-        )
-        for plane, part in zip(planes, found, strict=True):
-            plane[cells] = part
-    return Estimate(*planes)
 
 
 @dataclass(frozen=True)
@@ -251,6 +194,148 @@ class MultiWindow:
         cell = base_cell(self.stride, tuple(window.side for window in windows))
         agreement = Agreement.of(self.agreement, self.stride)
         fused = expected_error_fusion(estimates, windows, cell, agreement)
-        cut = self._around // self.stride
-        rows, columns = fused.dy.shape
-        return Estimate(*(plane[cut : rows - cut, cut : columns - cut] for plane in fused))
+        return crop_cells(fused, self._around // self.stride)
+
+
+@dataclass(frozen=True)
+class Filtered:
+    """Match filtered images.
+
+    Parameters
+    ----------
+    filter
+        Applied to both images first, see :mod:`groundshift.filters`.
+    matcher
+        What matches the results.
+    """
+
+    filter: AnyFilter
+    matcher: Stage
+
+    @property
+    def stride(self) -> int:
+        """Pixels between results."""
+        return self.matcher.stride
+
+    @property
+    def period(self) -> int:
+        """Shift of the input that shifts the output alike."""
+        return self.matcher.period
+
+    @property
+    def search(self) -> int:
+        """How far a result can be from the prior, pixels."""
+        return self.matcher.search
+
+    @property
+    def context(self) -> int:
+        """Pixels of reference, and of prior, used beyond the area reported on."""
+        return self.matcher.context + self.filter.halo
+
+    @property
+    def halo(self) -> int:
+        """Context pixels on each side."""
+        return self.matcher.halo + self.filter.halo
+
+    @property
+    def bytes_per_pixel(self) -> int:
+        """Working memory per pixel of the input, an upper estimate."""
+        return self.matcher.bytes_per_pixel + 16
+
+    def __call__(
+        self, reference: Tensor, secondary: Tensor, prior: Tensor | None = None
+    ) -> Estimate:
+        """Match; see :class:`groundshift.types.Matcher`."""
+        return self.match(reference, secondary, prior, self.halo)
+
+    def match(
+        self, reference: Tensor, secondary: Tensor, prior: Tensor | None, margin: int
+    ) -> Estimate:
+        """Match inputs that carry `margin` pixels of context, at least the halo."""
+        edge = self.filter.halo
+        return self.matcher.match(
+            crop(self.filter(reference), edge),
+            crop(self.filter(secondary), edge),
+            None if prior is None else crop(prior, edge),
+            margin - edge,
+        )
+
+
+@dataclass(frozen=True)
+class ForwardBackward:
+    """Match both ways and keep what returns to where it started.
+
+    Mismatches rarely agree with their own reverse: this removes outliers that a correlation
+    threshold lets pass, for twice the time.
+
+    Parameters
+    ----------
+    matcher
+        What matches.
+    tolerance
+        Largest accepted distance between start and return, pixels; three predicted deviations are
+        accepted in any case.
+    """
+
+    matcher: Stage
+    tolerance: float = 0.5
+
+    @property
+    def stride(self) -> int:
+        """Pixels between results."""
+        return self.matcher.stride
+
+    @property
+    def period(self) -> int:
+        """Shift of the input that shifts the output alike."""
+        return self.matcher.period
+
+    @property
+    def search(self) -> int:
+        """How far a result can be from the prior, pixels."""
+        return self.matcher.search
+
+    @property
+    def _around(self) -> int:
+        reach = self.matcher.halo - self.matcher.context
+        return up_to(max(self.search, reach) + self.stride, self.period)
+
+    @property
+    def context(self) -> int:
+        """Pixels of reference, and of prior, used beyond the area reported on."""
+        return self._around + self.matcher.context
+
+    @property
+    def halo(self) -> int:
+        """Context pixels on each side."""
+        return self._around + self.matcher.halo
+
+    @property
+    def bytes_per_pixel(self) -> int:
+        """Working memory per pixel of the input, an upper estimate."""
+        return self.matcher.bytes_per_pixel + 40
+
+    def __call__(
+        self, reference: Tensor, secondary: Tensor, prior: Tensor | None = None
+    ) -> Estimate:
+        """Match; see :class:`groundshift.types.Matcher`."""
+        return self.match(reference, secondary, prior, self.halo)
+
+    def match(
+        self, reference: Tensor, secondary: Tensor, prior: Tensor | None, margin: int
+    ) -> Estimate:
+        """Match inputs that carry `margin` pixels of context, at least the halo."""
+        forward = self.matcher.match(reference, secondary, prior, margin)
+        reverse = None if prior is None else -prior
+        inner = margin - self._around
+        backward = self.matcher.match(secondary, reference, reverse, inner)
+        rows, columns = forward.dy.shape
+        cells = self._around // self.stride
+        y = torch.arange(rows, device=forward.dy.device)[:, None] + cells + forward.dy / self.stride
+        x = torch.arange(columns, device=forward.dy.device) + cells + forward.dx / self.stride
+        miss_y = (forward.dy + sample(backward.dy, y, x, taps=2)).abs()
+        miss_x = (forward.dx + sample(backward.dx, y, x, taps=2)).abs()
+        keep = (miss_y <= torch.clamp(3 * forward.sigma_dy, min=self.tolerance)) & (
+            miss_x <= torch.clamp(3 * forward.sigma_dx, min=self.tolerance)
+        )
+        return where(keep, forward)

@@ -26,6 +26,7 @@ from torch import Tensor
 from groundshift.matchers.follow import WARP_CELL, deform, follow_margin
 from groundshift.matchers.ncc import LEAST_SHARE
 from groundshift.matchers.peak import law_sigma, significant
+from groundshift.matchers.stage import where
 from groundshift.matchers.texture import Texture
 from groundshift.matchers.windows import (
     Window,
@@ -178,7 +179,7 @@ class LeastSquares:
         density = bands[0] * bands[1]
         trials = 2.25 * density * (2 * self.limit + 1) ** 2
         sure = significant(estimate.score, density * window.side**2, trials, self.false_alarm)
-        return Estimate(*(torch.where(sure, plane, torch.nan) for plane in estimate))
+        return where(sure, estimate)
 
     def _bend(
         self, found: Sums, sums: Sums, window: Window, base: int, context: int

@@ -22,6 +22,7 @@ from torch import Tensor
 from groundshift.errors import MatcherError
 from groundshift.matchers.follow import WARP_CELL, follow, follow_margin
 from groundshift.matchers.peak import Gaussian, Sinc, law_sigma, significant
+from groundshift.matchers.stage import where
 from groundshift.matchers.texture import Texture
 from groundshift.matchers.windows import Window, base_cell, box_sum, cell_sum, centred, up_to, window_sums
 from groundshift.types import Estimate
@@ -159,7 +160,7 @@ class NCC:
         density = bands[0] * bands[1]
         trials = 2.25 * density * (2 * self.search + 1) ** 2
         sure = significant(estimate.score, density * window.side**2, trials, self.false_alarm)
-        return Estimate(*(torch.where(sure, plane, torch.nan) for plane in estimate))
+        return where(sure, estimate)
 
     def _peaks(self, volume: Tensor, window: Window) -> Estimate:
         """Turn correlation surfaces ``(rows, columns, L, L)`` into estimates."""

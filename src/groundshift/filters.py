@@ -1,0 +1,154 @@
+"""Image filters that make matching easier: each maps an image to an image of the same shape.
+
+A filter is a frozen dataclass with a ``halo``, the distance to the farthest pixel that a value
+depends on. NaN is no data: it stays NaN and has no influence on its neighbours. Use a filter by
+wrapping a matcher, ``Filtered(HighPass(21), matcher)``.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import avg_pool2d
+
+
+def local_mean(image: Tensor, window: int) -> Tensor:
+    """Mean of the known pixels in a square around each pixel; NaN where there are none."""
+    known = (~torch.isnan(image)).to(image.dtype)
+    planes = torch.stack([torch.nan_to_num(image), known])[:, None]
+    # Two passes of a one-dimensional mean: window / 2 times cheaper than one of a square.
+    across = avg_pool2d(planes, (1, window), 1, (0, window // 2))
+    total, share = avg_pool2d(across, (window, 1), 1, (window // 2, 0)).squeeze(1)
+    return torch.where(share > 1e-6, total / share.clamp(min=1e-6), torch.nan)
+
+
+@dataclass(frozen=True)
+class Power:
+    """A power of the amplitude; 0.5 gives speckle of any brightness about the same contrast.
+
+    At coherence above 0.9 the square root improves speckle tracking by a quarter over the
+    intensity; below 0.6 it makes no difference. The sign of negative values is kept.
+    """
+
+    exponent: float = 0.5
+
+    @property
+    def halo(self) -> int:
+        """Pixels of context."""
+        return 0
+
+    def __call__(self, image: Tensor) -> Tensor:
+        """Filter an image."""
+        return image.sign() * image.abs() ** self.exponent
+
+
+@dataclass(frozen=True)
+class Log:
+    """Natural logarithm, for SAR amplitude or intensity: gain becomes an offset.
+
+    Parameters
+    ----------
+    floor
+        Values below this are raised to it.
+    """
+
+    floor: float = 1e-6
+
+    @property
+    def halo(self) -> int:
+        """Pixels of context."""
+        return 0
+
+    def __call__(self, image: Tensor) -> Tensor:
+        """Filter an image."""
+        return image.clamp(min=self.floor).log()
+
+
+@dataclass(frozen=True)
+class HighPass:
+    """Subtract the local mean: illumination and slow changes of brightness drop out.
+
+    Parameters
+    ----------
+    window
+        Odd side of the mean, pixels.
+    """
+
+    window: int = 21
+
+    @property
+    def halo(self) -> int:
+        """Pixels of context."""
+        return self.window // 2
+
+    def __call__(self, image: Tensor) -> Tensor:
+        """Filter an image."""
+        return image - local_mean(image, self.window)
+
+
+@dataclass(frozen=True)
+class Wallis:
+    """Subtract the local mean and divide by the local deviation (Wallis 1976).
+
+    Bright and dark ground count alike; so does noise on ground without texture.
+
+    Parameters
+    ----------
+    window
+        Odd side of the local statistics, pixels.
+    clip
+        Largest value kept, deviations.
+    """
+
+    window: int = 31
+    clip: float = 4.0
+
+    @property
+    def halo(self) -> int:
+        """Pixels of context."""
+        return 2 * (self.window // 2)
+
+    def __call__(self, image: Tensor) -> Tensor:
+        """Filter an image."""
+        detail = image - local_mean(image, self.window)
+        deviation = local_mean(detail**2, self.window).sqrt()
+        flat = deviation <= 1e-6 * image.abs()
+        scaled = (detail / deviation).clamp(-self.clip, self.clip)
+        return torch.where(flat, torch.zeros_like(image), scaled)
+
+
+@dataclass(frozen=True)
+class Orientation:
+    """Cosine of the angle between the gradient and a direction (after Fitch et al. 2002).
+
+    Forgets contrast and illumination altogether and keeps where edges point: for optical pairs
+    under another sun, at the price of noise where there is no texture.
+
+    Parameters
+    ----------
+    angle
+        Direction, degrees from the x axis towards the y axis.
+    """
+
+    angle: float = 45.0
+
+    @property
+    def halo(self) -> int:
+        """Pixels of context."""
+        return 1
+
+    def __call__(self, image: Tensor) -> Tensor:
+        """Filter an image."""
+        slope_y = torch.full_like(image, torch.nan)
+        slope_x = torch.full_like(image, torch.nan)
+        slope_y[1:-1] = image[2:] - image[:-2]
+        slope_x[:, 1:-1] = image[:, 2:] - image[:, :-2]
+        angle = math.radians(self.angle)
+        along = slope_x * math.cos(angle) + slope_y * math.sin(angle)
+        length = torch.hypot(slope_x, slope_y)
+        return torch.where(length > 0, along / length, torch.where(length == 0, 0.0, torch.nan))
+
+
+AnyFilter = Power | Log | HighPass | Wallis | Orientation
+"""Every filter that comes with the package."""

@@ -1,0 +1,107 @@
+"""What a matcher offers to be part of a combination."""
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from groundshift.matchers.windows import up_to
+from groundshift.types import Estimate
+
+
+class Stage(Protocol):
+    """A matcher that can be part of a combination.
+
+    Besides the contract of :class:`groundshift.types.Matcher` it matches inputs with more context
+    than its halo, so that the prior has room to lead away, and tells two more integers from which
+    the halo of any combination follows exactly.
+    """
+
+    @property
+    def context(self) -> int:
+        """Pixels of reference, and of prior, used beyond the area reported on."""
+        ...
+
+    @property
+    def search(self) -> int:
+        """How far a result can be from the prior, pixels."""
+        ...
+
+    @property
+    def halo(self) -> int:
+        """Context pixels needed on each side, with a prior of at most its `reach`."""
+        ...
+
+    @property
+    def stride(self) -> int:
+        """Pixels between results."""
+        ...
+
+    @property
+    def period(self) -> int:
+        """Shift of the input that shifts the output alike."""
+        ...
+
+    @property
+    def bytes_per_pixel(self) -> int:
+        """Working memory per pixel of the input, an upper estimate."""
+        ...
+
+    def match(
+        self, reference: Tensor, secondary: Tensor, prior: Tensor | None, margin: int
+    ) -> Estimate:
+        """Match inputs that carry `margin` pixels of context, at least the halo."""
+        ...
+
+
+def crop(image: Tensor, edge: int) -> Tensor:
+    """Take `edge` pixels off every side of the last two dimensions."""
+    H, W = image.shape[-2:]
+    return image[..., edge : H - edge, edge : W - edge]
+
+
+def crop_cells(estimate: Estimate, cells: int) -> Estimate:
+    """Take `cells` cells off every side."""
+    return Estimate(*(crop(plane, cells) for plane in estimate))
+
+
+def where(keep: Tensor, estimate: Estimate) -> Estimate:
+    """Keep an estimate where told, NaN elsewhere."""
+    return Estimate(*(torch.where(keep, plane, torch.nan) for plane in estimate))
+
+
+def match_known_part(
+    stage: Stage, reference: Tensor, secondary: Tensor, prior: Tensor | None, margin: int
+) -> Estimate:
+    """Run a stage only where the reference has data; the rest is NaN anyway.
+
+    A block at the image's border is mostly padding, and a window centred on padding has less than
+    half of its pixels.
+    """
+    H, W = (n - 2 * margin for n in reference.shape)
+    known = ~torch.isnan(crop(reference, margin))
+    top, bottom = _span(known.any(1), stage.period, H)
+    left, right = _span(known.any(0), stage.period, W)
+    step = stage.stride
+    planes = [
+        torch.full((H // step, W // step), torch.nan, device=reference.device)
+        for _ in Estimate._fields
+    ]
+    if bottom > top and right > left:
+        part = (..., slice(top, bottom + 2 * margin), slice(left, right + 2 * margin))
+        found = stage.match(
+            reference[part], secondary[part], None if prior is None else prior[part], margin
+        )
+        cells = (slice(top // step, bottom // step), slice(left // step, right // step))
+        for plane, values in zip(planes, found, strict=True):
+            plane[cells] = values
+    return Estimate(*planes)
+
+
+def _span(present: Tensor, step: int, length: int) -> tuple[int, int]:
+    """First and last position with data, rounded outward to multiples of `step`."""
+    positions = present.nonzero()
+    if not len(positions):
+        return 0, 0
+    first, last = int(positions[0]), int(positions[-1]) + 1
+    return first // step * step, min(up_to(last, step), length)
