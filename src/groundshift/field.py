@@ -21,12 +21,11 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import xarray as xr
 from odc.geo.geobox import GeoBox
-from odc.geo.xr import xr_coords
 from pyproj import Geod, Proj
 from pyproj.exceptions import ProjError
 
 from groundshift.errors import GridError, GroundshiftError
-from groundshift.grid import output_geobox
+from groundshift.grid import coordinates, geobox_of, output_geobox
 
 log = logging.getLogger(__name__)
 
@@ -72,22 +71,6 @@ ATTRS: dict[str, dict[str, str]] = {
 }
 """Attributes of every variable, on a grid with a CRS. Without one, metres are pixels."""
 
-_AXES = {
-    "projected": (
-        {"standard_name": "projection_y_coordinate", "long_name": "y of projection", "axis": "Y"},
-        {"standard_name": "projection_x_coordinate", "long_name": "x of projection", "axis": "X"},
-    ),
-    "geographic": (
-        {"standard_name": "latitude", "long_name": "latitude", "axis": "Y"},
-        {"standard_name": "longitude", "long_name": "longitude", "axis": "X"},
-    ),
-    "pixel": (
-        # No `axis`: that is for coordinates on the ground.
-        {"long_name": "row of the image, downward"},
-        {"long_name": "column of the image, to the right"},
-    ),
-}
-
 
 class Planes(NamedTuple):
     """A field in pixels of the image: dy downward, dx to the right; arrays (rows, columns)."""
@@ -112,28 +95,6 @@ class Linear(NamedTuple):
     xy: Any
     yx: Any
     yy: Any
-
-
-def coordinates(geobox: GeoBox) -> dict[str, xr.DataArray]:
-    """Coordinates ``y, x`` (and ``spatial_ref``) of a grid, with their CF attributes.
-
-    Examples
-    --------
-    >>> from affine import Affine
-    >>> grid = GeoBox((2, 3), Affine(10, 0, 500_000, 0, -10, 4_000_000), "EPSG:32633")
-    >>> coordinates(grid)["x"].values.tolist()
-    [500005.0, 500015.0, 500025.0]
-    """
-    coords = {str(k): v for k, v in xr_coords(geobox, dims=("y", "x")).items()}
-    kind = "pixel"
-    if geobox.crs is not None and geobox.axis_aligned:
-        kind = "geographic" if geobox.crs.geographic else "projected"
-    for name, attrs in zip(("y", "x"), _AXES[kind], strict=True):
-        coords[name] = coords[name].astype(np.float64)
-        coords[name].attrs.update(attrs)
-        if kind == "pixel":
-            coords[name].attrs["units"] = "1"
-    return coords
 
 
 def build(
@@ -304,21 +265,6 @@ def metres_per_pixel(image: GeoBox, grid: GeoBox) -> Linear:
     east = ellipsoid.a / np.sqrt(bend) * np.cos(latitude) * unit
     north = ellipsoid.a * (1 - ellipsoid.es) / bend**1.5 * unit
     return Linear(a.a * east, a.b * east, a.d * north, a.e * north)
-
-
-def geobox_of(data: xr.DataArray | xr.Dataset) -> GeoBox:
-    """Return the grid of an image or field."""
-    geobox = data.odc.geobox
-    if geobox is None or not all(_regular(data[name].values) for name in ("y", "x")):
-        raise GroundshiftError(
-            "x and y are not regularly spaced; resample the data onto a regular grid first"
-        )
-    return geobox
-
-
-def _regular(values: np.ndarray) -> bool:
-    steps = np.diff(values)
-    return np.allclose(steps, steps.mean(), rtol=1e-3, atol=0) if steps.size else True
 
 
 def _linear(planes: Mapping[str, Any], m: Linear) -> dict[str, Any]:

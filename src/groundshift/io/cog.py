@@ -15,7 +15,8 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from groundshift.errors import ImageError
-from groundshift.field import ATTRS, DISPLACEMENTS, coordinates, geobox_of
+from groundshift.field import ATTRS, DISPLACEMENTS
+from groundshift.grid import coordinates, geobox_of
 from groundshift.io import raster
 from groundshift.io.blocks import Band
 from groundshift.io.scratch import TYPE, Scratch

@@ -25,7 +25,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
 
 from groundshift.errors import ImageError
-from groundshift.field import coordinates
+from groundshift.grid import coordinates
 from groundshift.io.blocks import Band, is_file
 from groundshift.io.dates import image_time
 
