@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from groundshift.io.zeros import REACH, SIDE, zero_areas
@@ -36,12 +36,14 @@ def scene(seed: int, shape: tuple[int, int] = (40, 50)) -> np.ndarray:
 
 
 @given(st.integers(0, 1000), st.sampled_from([0, 3]))
+@settings(max_examples=40, deadline=None)
 def test_equals_the_definition(seed: int, smear: int) -> None:
     image = scene(seed)
     np.testing.assert_array_equal(whole(image, smear), slow(image, smear))
 
 
 @given(st.integers(0, 1000), st.integers(1, 38), st.integers(1, 48), st.sampled_from([0, 8]))
+@settings(deadline=None)
 def test_does_not_depend_on_the_cut(seed: int, row: int, column: int, smear: int) -> None:
     image, reach = scene(seed), REACH + smear
     result = np.zeros(image.shape, bool)

@@ -51,6 +51,7 @@ def smooth(box: GeoBox) -> xr.DataArray:
 
 
 @given(whole, whole, sizes, sizes, st.booleans())
+@settings(max_examples=60, deadline=None)
 def test_whole_pixels_are_exact_slices(
     row: int, column: int, height: int, width: int, flip: bool
 ) -> None:
@@ -67,7 +68,7 @@ def test_whole_pixels_are_exact_slices(
 
 
 @given(whole, whole, fractions, fractions, st.floats(5, 13), st.booleans())
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 def test_smooth_ground_stays_in_place(
     row: int, column: int, dy: float, dx: float, step: float, flip: bool
 ) -> None:
@@ -80,7 +81,7 @@ def test_smooth_ground_stays_in_place(
 
 
 @given(whole, whole, fractions, st.booleans())
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 def test_aligning_twice_changes_nothing(row: int, column: int, dx: float, flip: bool) -> None:
     a, b = align(noise(grid()), noise(grid((80, 80), row / 2, column / 2 + dx, flip=flip)))
     again = align(a, b)
@@ -89,7 +90,7 @@ def test_aligning_twice_changes_nothing(row: int, column: int, dx: float, flip: 
 
 
 @given(st.floats(-30, 30), st.floats(-30, 30), sizes, sizes, st.booleans())
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 def test_the_grid_is_the_overlap(
     row: float, column: float, height: int, width: int, flip: bool
 ) -> None:
