@@ -225,7 +225,7 @@ def _documented(doc: str) -> dict[str, str]:
     texts: dict[str, str] = {}
     names: list[str] = []
     lines = section.splitlines()
-    for line, after in zip(lines, [*lines[1:], ""], strict=True):
+    for line, after in zip(lines, [*lines, ""][1:], strict=True):
         if after.startswith("---"):
             break
         if line and not line.startswith(" "):

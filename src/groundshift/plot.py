@@ -396,7 +396,8 @@ def _range(values: np.ndarray, low: float, high: float) -> tuple[float, float]:
 def _nice(value: float) -> float:
     """Round to 1, 2 or 5 times a power of ten."""
     power = 10.0 ** np.floor(np.log10(value))
-    return float(min((1, 2, 5, 10), key=lambda digit: abs(digit * power - value)) * power)
+    ratio = value / power
+    return float(min((1, 2, 5, 10), key=lambda digit: abs(np.log(digit / ratio))) * power)
 
 
 def _write(figure: Figure, path: Path) -> Path:

@@ -2,11 +2,13 @@
 
 import logging
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
+import dask
+import dask.array as da
 import numpy as np
 import xarray as xr
 
@@ -77,28 +79,31 @@ def track(  # noqa: PLR0913 - the verb: one keyword for each decision that is th
     _check_dates(*pair)
     ground = None if stable is None else coregistration.mask(stable, pair[0])
     kind = _radiometry(*pair, radiometry)
-    matcher = _matcher(matcher, search, stride, kind)
+    chosen = _matcher(matcher, search, stride)
     first, second = grid.align(
         *(kinds.detect(image.assign_attrs(radiometry=kind)) for image in pair),
-        window=_smallest_window(matcher),
+        window=_smallest_window(chosen),
     )
     geobox = field.geobox_of(first)
-    centre = None if prior is None else _prior(prior, geobox)
+    centre = None
+    if prior is not None:
+        centre = _prior(prior, geobox)
+        chosen = _reaching(chosen, centre)
     motion = None
     settings = {"memory": memory, "device": device}
     if coregister is not None:
-        motion = coregistration.fit(coregister, matcher, first, second, ground, centre, **settings)
+        motion = coregistration.fit(coregister, chosen, first, second, ground, centre, **settings)
         second = coregistration.apply(second, motion)
         centre = None if centre is None else coregistration.remove(centre, motion)
         steps.append(f"removed a global {coregister}: {motion}")
-    planes = tile.map_pair(matcher, first, second, centre, **settings)
+    planes = tile.map_pair(chosen, first, second, centre, **settings)
     result = field.build(
         planes,
         geobox,
-        stride=matcher.stride,
+        stride=chosen.stride,
         reference_time=_time(pair[0]),
         secondary_time=_time(pair[1]),
-        matcher=repr(matcher),
+        matcher=repr(chosen),
         history=_history(steps),
     )
     result.attrs |= {"reference": _source(pair[0]), "secondary": _source(pair[1])}
@@ -161,14 +166,12 @@ def _radiometry(reference: xr.DataArray, secondary: xr.DataArray, given: str | N
     return first
 
 
-def _matcher(
-    matcher: Matcher | None, search: int | None, stride: int | None, radiometry: str
-) -> Matcher:
+def _matcher(matcher: Matcher | None, search: int | None, stride: int | None) -> Matcher:
     chosen = {
         name: value for name, value in (("search", search), ("stride", stride)) if value is not None
     }
     if matcher is None:
-        return matchers.default(**chosen, radiometry=radiometry)
+        return matchers.default(**chosen)
     if chosen:
         name, value = next(iter(chosen.items()))
         raise MatcherError(
@@ -223,6 +226,21 @@ def _prior(prior: xr.Dataset, geobox: Any) -> tile.Prior:
         (step_y, step_x),
         (top + step_y / 2 - 0.5, left + step_x / 2 - 0.5),
     )
+
+
+def _reaching(matcher: Any, prior: tile.Prior) -> Any:
+    """Let a matcher follow a prior as far as it goes, where it has a say in that."""
+    if not hasattr(matcher, "reach"):
+        return matcher
+    (extremes,) = dask.compute(  # pyright: ignore[reportPrivateImportUsage]
+        [da.nanmax(abs(da.asarray(plane))) for plane in (prior.dy, prior.dx)]
+    )
+    known = [float(extreme) for extreme in extremes if np.isfinite(extreme)]
+    need = int(np.ceil(max(known, default=0.0)))
+    if matcher.reach >= need:
+        return matcher
+    log.info("the prior reaches %d px: the matcher follows it that far", need)
+    return replace(matcher, reach=need)
 
 
 def _check_dates(reference: xr.DataArray, secondary: xr.DataArray) -> None:

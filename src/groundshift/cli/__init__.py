@@ -273,24 +273,10 @@ def info(
 def matchers(verbose: Verbose = False) -> None:  # noqa: FBT002 - typer's way of a flag
     """List the matchers, their parameters, and how to write them."""
     _start(verbose=verbose)
-    from groundshift import config
+    from groundshift.cli import report
 
-    typer.echo("Write a matcher as NAME(parameter=value, ...); what is left out has its default:")
-    typer.echo("  groundshift track A B OUT --matcher 'NCC(window=64, search=16, stride=16)'")
-    typer.echo("  ... --matcher 'CoarseToFine(stages=(NCC(stride=16), LeastSquares(stride=4)))'")
-    titles = {"matcher": "Matchers", "filter": "Filters, for Filtered", "part": "Parts of them"}
-    kind = ""
-    for each in config.describe():
-        if each.kind != kind:
-            kind = each.kind
-            typer.echo(f"\n{titles[kind]}")
-        typer.echo(f"\n  {each.name}  {each.summary}")
-        for parameter in each.parameters:
-            default = f"={parameter.default}" if parameter.default else ""
-            typer.echo(f"    {parameter.name}{default}")
-            if parameter.summary:
-                typer.echo(f"        {parameter.summary}")
-    typer.echo(f"\nThe default is\n  {config.matcher_from(config.DEFAULT)!r}")
+    for line in report.matchers():
+        typer.echo(line)
 
 
 # -- what the commands share ---------------------------------------------------------------------

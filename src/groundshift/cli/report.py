@@ -1,11 +1,14 @@
 """What the commands print about a field or an image."""
 
+import re
+import shutil
+import textwrap
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from groundshift import field, io, synth
+from groundshift import config, field, io, synth
 from groundshift.errors import GroundshiftError, ImageError
 from groundshift.io import radiometry
 
@@ -77,6 +80,41 @@ def errors(measured: xr.Dataset, sample: synth.Sample, coherence: float) -> list
         for window in (16, 32, 64)
     )
     return [*lines, f"the limit   mean {limits} (incoherent speckle tracking)"]
+
+
+def matchers() -> list[str]:
+    """List every matcher, filter and part with its parameters."""
+    lines = [
+        "Write a matcher as NAME(parameter=value, ...); what is left out has its default:",
+        "  groundshift track A B OUT --matcher 'NCC(window=64, search=16, stride=16)'",
+        "  ... --matcher 'CoarseToFine(stages=(NCC(stride=16), LeastSquares(stride=4)))'",
+    ]
+    titles = {"matcher": "Matchers", "filter": "Filters, for Filtered", "part": "Parts of them"}
+    kind = ""
+    for each in config.describe():
+        if each.kind != kind:
+            kind = each.kind
+            lines += ["", titles[kind]]
+        lines += ["", *_wrapped(f"{each.name}  {each.summary}", 2, 4)]
+        for parameter in each.parameters:
+            default = f"={parameter.default}" if parameter.default else ""
+            lines += _wrapped(f"{parameter.name}{default}  {parameter.summary}", 4, 8)
+    default = repr(config.matcher_from(config.DEFAULT))
+    return [*lines, "", "The default", "", *_wrapped(default, 2, 4)]
+
+
+def _wrapped(text: str, first: int, rest: int) -> list[str]:
+    """Break into lines, without the marks that docstrings have."""
+    plain = re.sub(r":\w+:(?=`)|`", "", text).rstrip()
+    width = min(shutil.get_terminal_size((100, 24)).columns, 100)
+    return textwrap.wrap(
+        plain,
+        width,
+        initial_indent=" " * first,
+        subsequent_indent=" " * rest,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _limit(coherence: float, window: int, bandwidth: float) -> float:
