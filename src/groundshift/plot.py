@@ -223,7 +223,7 @@ def _histogram(axes: Axes, view: _View) -> None:
         frameon=False,
         loc="upper left",
         bbox_to_anchor=(0, 1.0),
-        title=f"{share:.0%} of cells measured",
+        title=f"{np.floor(1000 * share) / 10:g} % of cells measured",
         title_fontsize=8,
     )
     legend.get_title().set_color(FAINT)

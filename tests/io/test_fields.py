@@ -37,7 +37,7 @@ GRIDS = {
 SUFFIXES = (".tif", ".nc", ".zarr")
 
 
-def make(grid: str = "north-up", *, times: bool = True, chunks: int = 7) -> xr.Dataset:
+def make(grid: str = "north-up", *, times: bool = True, chunks: int = 20) -> xr.Dataset:
     rng = np.random.default_rng(0)
     shape = (SHAPE[0] // 2, SHAPE[1] // 2)
     values = rng.normal(size=(5, *shape)).astype("f4")

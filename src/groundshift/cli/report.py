@@ -130,7 +130,7 @@ def _cell_means(truth: np.ndarray, stride: int, shape: tuple[int, ...]) -> np.nd
 
 
 def _field(result: xr.Dataset) -> list[str]:
-    lines = [*_grid(result), *_dates(result, "reference_time", "secondary_time")]
+    lines = [*_grid(result), _dates(result, "reference_time", "secondary_time")]
     unit = _unit(result)
     across, along = ("right", "down") if unit == "px" else ("east", "north")
     lines.append(
@@ -147,7 +147,7 @@ def _field(result: xr.Dataset) -> list[str]:
 
 def _image(image: xr.DataArray) -> list[str]:
     kind = "complex" if image.dtype.kind == "c" else "real"
-    lines = [*_grid(image), *_dates(image, "time")]
+    lines = [*_grid(image), _dates(image, "time")]
     lines.append(f"values      {kind}, taken as {radiometry.guess(image)}")
     thin, step = _thinned(image)
     values = abs(thin) if kind == "complex" else thin
@@ -170,14 +170,12 @@ def _grid(data: Any) -> list[str]:
     ]
 
 
-def _dates(data: Any, *names: str) -> list[str]:
-    lines = []
-    for name in names:
-        time = data.coords[name].values if name in data.coords else np.datetime64("NaT")
-        label = "date" if name == "time" else name.removesuffix("_time") + " at"
-        shown = "unknown" if np.isnat(time) else np.datetime_as_string(time, unit="s")
-        lines.append(f"{label:<12}{shown}")
-    return lines
+def _dates(data: Any, *names: str) -> str:
+    times = [
+        data.coords[name].values if name in data.coords else np.datetime64("NaT") for name in names
+    ]
+    shown = ["unknown" if np.isnat(t) else np.datetime_as_string(t, unit="s") for t in times]
+    return f"{'date' if len(names) == 1 else 'dates':<12}{' -> '.join(shown)}"
 
 
 def _statistics(thin: xr.Dataset, step: int) -> list[str]:

@@ -18,7 +18,7 @@ from groundshift.errors import ImageError
 from groundshift.field import ATTRS, DISPLACEMENTS
 from groundshift.grid import coordinates, geobox_of
 from groundshift.io import raster
-from groundshift.io.blocks import Band
+from groundshift.io.blocks import Band, environment
 from groundshift.io.scratch import TYPE, Scratch
 
 TIMES = ("reference_time", "secondary_time")
@@ -39,7 +39,7 @@ def write(path: Path, dataset: xr.Dataset, planes: dict[str, Scratch]) -> None:
     """Write `planes` with the coordinates and attributes of `dataset`."""
     vrt = path.with_suffix(".vrt")
     vrt.write_bytes(Xml.tostring(describe(dataset, planes)))
-    with rasterio.Env(GDAL_VRT_ENABLE_RAWRASTERBAND="YES"):
+    with environment(), rasterio.Env(GDAL_VRT_ENABLE_RAWRASTERBAND="YES"):
         rasterio.shutil.copy(str(vrt), str(path), driver="COG", **OPTIONS)
     _verify(path, planes)
 

@@ -26,7 +26,7 @@ from rasterio.io import DatasetReader
 
 from groundshift.errors import ImageError
 from groundshift.grid import coordinates
-from groundshift.io.blocks import Band, is_file
+from groundshift.io.blocks import Band, environment, is_file
 from groundshift.io.dates import image_time
 
 log = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ def inspect(path: str) -> Iterator[DatasetReader]:
     if is_file(path):
         _check_file(Path(path))
     # rasterio reads the geotransform, and warns when there is none, as soon as it opens.
-    with warnings.catch_warnings(), rasterio.Env():
+    with warnings.catch_warnings(), environment():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         try:
             with rasterio.open(path) as dataset:

@@ -11,7 +11,9 @@ from groundshift.matchers.peak import Gaussian, Sinc
 from groundshift.matchers.phase import PhaseCorrelation
 from groundshift.matchers.presets import default
 
-AnyMatcher = NCC | PhaseCorrelation | LeastSquares | MultiWindow | CoarseToFine | Filtered | ForwardBackward
+AnyMatcher = (
+    NCC | PhaseCorrelation | LeastSquares | MultiWindow | CoarseToFine | Filtered | ForwardBackward
+)
 """Every matcher that comes with the package."""
 
 __all__ = [

@@ -93,8 +93,7 @@ def expected_error_fusion(
     weight = torch.where(known, torch.exp(1 - error / best), 0.0)
     weight = weight / weight.sum(0)
     planes = [
-        (torch.nan_to_num(torch.stack([e[i] for e in estimates])) * weight).sum(0)
-        for i in range(5)
+        (torch.nan_to_num(torch.stack([e[i] for e in estimates])) * weight).sum(0) for i in range(5)
     ]
     # The noise of a weighted mean of nested windows is near that of its parts' weighted mean;
     # blur adds to it, shared between the two components.

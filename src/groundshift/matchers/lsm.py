@@ -124,7 +124,9 @@ class LeastSquares:
 
     def context_of(self, windows: tuple[Window, ...]) -> int:
         """Pixels of context for several window sizes."""
-        return up_to(max(0, (max(STEADY, *(w.side for w in windows)) - self.stride + 1) // 2), self.period)
+        return up_to(
+            max(0, (max(STEADY, *(w.side for w in windows)) - self.stride + 1) // 2), self.period
+        )
 
     def halo_of(self, windows: tuple[Window, ...]) -> int:
         """Context pixels for several window sizes."""
@@ -225,10 +227,10 @@ class LeastSquares:
 
     def _solve(self, s: Sums, steady: Sums, window: Window, share: float) -> Estimate:
         area = window.side**2
-        share = (s.n / steady.n.clamp(min=1))
+        part = s.n / steady.n.clamp(min=1)
         # Half the window's own curvature, half that of its surroundings.
         kyy, kyx, kxx = (
-            0.5 * own + 0.5 * wide * share
+            0.5 * own + 0.5 * wide * part
             for own, wide in ((s.kyy, steady.kyy), (s.kyx, steady.kyx), (s.kxx, steady.kxx))
         )
         determinant = kyy * kxx - kyx * kyx
@@ -242,7 +244,13 @@ class LeastSquares:
         long = torch.maximum(dy.abs(), dx.abs()) > self.limit
         signal = steady.ab.clamp(min=1e-9)
         sigma_y, sigma_x = law_sigma(rho, steady.kyy / signal, steady.kxx / signal, s.n * share)
-        planes = (s.fy / s.n.clamp(min=1) + dy, s.fx / s.n.clamp(min=1) + dx, sigma_y, sigma_x, rho.clamp(0, 1))
+        planes = (
+            s.fy / s.n.clamp(min=1) + dy,
+            s.fx / s.n.clamp(min=1) + dx,
+            sigma_y,
+            sigma_x,
+            rho.clamp(0, 1),
+        )
         return Estimate(*(torch.where(good & ~long, plane, torch.nan) for plane in planes))
 
 

@@ -24,7 +24,15 @@ from groundshift.matchers.follow import WARP_CELL, follow, follow_margin
 from groundshift.matchers.peak import Gaussian, Sinc, law_sigma, significant
 from groundshift.matchers.stage import where
 from groundshift.matchers.texture import Texture
-from groundshift.matchers.windows import Window, base_cell, box_sum, cell_sum, centred, up_to, window_sums
+from groundshift.matchers.windows import (
+    Window,
+    base_cell,
+    box_sum,
+    cell_sum,
+    centred,
+    up_to,
+    window_sums,
+)
 from groundshift.types import Estimate
 
 VOLUME = 24_000_000
@@ -129,7 +137,9 @@ class NCC:
         context = self.context_of(windows)
         outer = context + self.search
         H, W = reference.shape
-        a = reference[margin - context : H - margin + context, margin - context : W - margin + context]
+        a = reference[
+            margin - context : H - margin + context, margin - context : W - margin + context
+        ]
         if prior is None:
             b = secondary[margin - outer : H - margin + outer, margin - outer : W - margin + outer]
             offset = None
@@ -166,9 +176,7 @@ class NCC:
         """Turn correlation surfaces ``(rows, columns, L, L)`` into estimates."""
         shape = volume.shape[:2]
         peak = self.peak(volume.flatten(0, 1))
-        sigma_y, sigma_x = law_sigma(
-            peak.value, peak.curvature_y, peak.curvature_x, window.side**2
-        )
+        sigma_y, sigma_x = law_sigma(peak.value, peak.curvature_y, peak.curvature_x, window.side**2)
         planes = (peak.dy, peak.dx, sigma_y, sigma_x, peak.value.clamp(0, 1))
         return Estimate(*(plane.reshape(shape) for plane in planes))
 

@@ -103,9 +103,7 @@ class Sinc:
         # The highest sample lies within a lag of the maximum of any surface sampled finely enough.
         good = inside & (y.abs() < 0.99) & (x.abs() < 0.99) & (value > 0)
         floor = value.clamp(min=1e-6)
-        return _checked(
-            good, Peak(iy + y, ix + x, value, -hessian[0] / floor, -hessian[2] / floor)
-        )
+        return _checked(good, Peak(iy + y, ix + x, value, -hessian[0] / floor, -hessian[2] / floor))
 
     def _local(
         self, patch: Tensor, y: Tensor, x: Tensor

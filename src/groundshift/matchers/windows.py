@@ -92,9 +92,7 @@ def window_sums(cells: Tensor, window: int, stride: int, base: int, context: int
     first = (context - (window - stride) // 2) // base
     rows, columns = (n - 2 * (context // base) for n in cells.shape[-2:])
     size, step = window // base, stride // base
-    inner = cells[
-        ..., first : first + rows - step + size, first : first + columns - step + size
-    ]
+    inner = cells[..., first : first + rows - step + size, first : first + columns - step + size]
     return box_sum(inner, size, step)
 
 
