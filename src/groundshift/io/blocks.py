@@ -19,8 +19,7 @@ from rasterio.windows import Window
 from groundshift.errors import ImageError
 from groundshift.io.zeros import REACH, zero_areas
 
-
-CACHE = 128
+CACHE = 256
 """Memory for GDAL's blocks, MB."""
 
 
@@ -153,8 +152,10 @@ def environment(*, as_stored: bool = False) -> Env:
 
     Its cache is of little use, as each block opens the file anew, and would take 5 % of the memory.
     """
-    options: dict[str, Any] = {} if "GDAL_CACHEMAX" in os.environ else {"GDAL_CACHEMAX": CACHE}
-    return Env(**options, **({"GDAL_NETCDF_BOTTOMUP": "NO"} if as_stored else {}))
+    options: dict[str, Any] = {"GDAL_NETCDF_BOTTOMUP": "NO"} if as_stored else {}
+    if "GDAL_CACHEMAX" not in os.environ:
+        options["GDAL_CACHEMAX"] = CACHE
+    return Env(**options)
 
 
 def opened(path: str) -> BlockReader:
