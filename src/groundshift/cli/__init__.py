@@ -372,10 +372,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     try:
         code = app(args=words, prog_name="groundshift", standalone_mode=False)
     except (typer.Abort, KeyboardInterrupt):
-        _complain("interrupted; nothing was written", kind="")
-        sys.stdout.flush()
-        # Not sys.exit, which waits for the tiles that are still being computed.
-        os._exit(INTERRUPTED)
+        code = INTERRUPTED
     except GroundshiftError as error:
         _trace(verbose=verbose)
         _complain(str(error))
@@ -388,6 +385,11 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         hint = "" if verbose else "; --verbose shows where, please report it"
         _complain(f"{type(error).__name__}: {error}{hint}", kind="unexpected error: ")
         sys.exit(FAILURE)
+    if code == INTERRUPTED:  # typer turns KeyboardInterrupt into this, or into Abort
+        _complain("interrupted; nothing was written", kind="")
+        sys.stdout.flush()
+        # Not sys.exit, which waits for the tiles that are still being computed.
+        os._exit(INTERRUPTED)
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -1,0 +1,198 @@
+"""The verb `track`: images in, a labelled and documented field out."""
+
+import logging
+import subprocess
+import sys
+
+import dask.array as da
+import numpy as np
+import pytest
+import xarray as xr
+from affine import Affine
+from odc.geo.geobox import GeoBox
+from scipy.ndimage import fourier_shift, gaussian_filter
+
+import groundshift
+from groundshift import field, matchers
+from groundshift.api import track
+from groundshift.errors import GridError, GroundshiftError, ImageError, MatcherError
+from groundshift.matchers import NCC
+
+MATCHER = NCC(window=16, search=8, stride=8)
+GRID = GeoBox((96, 128), Affine(10, 0, 5e5, 0, -10, 4e6), "EPSG:32633")
+
+
+def texture(shape=(96, 128), seed=0, dy=0.0, dx=0.0):
+    noise = gaussian_filter(np.random.default_rng(seed).normal(size=shape), 1.2, mode="wrap")
+    moved = np.fft.ifft2(fourier_shift(np.fft.fft2(noise), (dy, dx))).real
+    return (100 + 40 * moved / noise.std()).astype(np.float32)
+
+
+def image(pixels, geobox=GRID, time=None, **attrs):
+    labelled = xr.DataArray(
+        da.from_array(pixels, chunks=50),
+        dims=("y", "x"),
+        coords=field.coordinates(geobox),
+        attrs={"source": "", "radiometry": "optical"} | attrs,
+    )
+    when = np.datetime64("NaT" if time is None else time, "ns")
+    return labelled.assign_coords(time=when)
+
+
+def middle(variable):
+    """The median away from the border, where windows are whole."""
+    return float(variable[3:-3, 3:-3].median())
+
+
+def test_metres_east_and_north_with_provenance():
+    first = image(texture(), time="2020-02-07", source="a.tif")
+    second = image(texture(dy=2, dx=3), time="2020-02-27", source="b.tif")
+    result = track(first, second, MATCHER)
+    assert result["dx"].chunks is not None, "computed too early"
+    result = result.compute()
+    assert result["dx"].shape == (12, 16)
+    assert middle(result["dx"]) == pytest.approx(30, abs=0.5)
+    assert middle(result["dy"]) == pytest.approx(-20, abs=0.5)
+    assert result["dx"].attrs["units"] == "m"
+    assert result.attrs["matcher"] == repr(MATCHER)
+    assert (result.attrs["reference"], result.attrs["secondary"]) == ("a.tif", "b.tif")
+    assert "a.tif -> b.tif" in result.attrs["history"]
+    assert result["secondary_time"].values == np.datetime64("2020-02-27")
+    assert groundshift.velocity(result)["vx"].attrs["units"] == "m year-1"
+
+
+def test_bare_arrays_of_any_number_type_stay_in_pixels():
+    first, second = texture().astype(np.uint8), texture(dy=2, dx=3).astype(np.uint8)
+    result = track(first, second, MATCHER, radiometry="optical").compute()
+    assert middle(result["dx"]) == pytest.approx(3, abs=0.05)
+    assert middle(result["dy"]) == pytest.approx(2, abs=0.05)
+    assert result["dx"].attrs["units"] == "pixel"
+    assert result.odc.geobox.crs is None
+
+
+def test_images_on_shifted_grids_are_aligned():
+    pixels = texture((160, 160))
+    second = GeoBox((140, 140), Affine(10, 0, 5e5 + 120, 0, -10, 4e6 - 160), "EPSG:32633")
+    first = GeoBox((160, 160), GRID.affine, "EPSG:32633")
+    result = track(image(pixels, first), image(pixels[16:156, 12:152], second), MATCHER).compute()
+    assert result.sizes["y"] <= 18
+    assert abs(middle(result["dx"])) < 0.1
+
+
+@pytest.mark.parametrize(("kind", "scale"), [("shift", 0.0), ("affine", 0.01)])
+def test_coregistration_removes_the_global_motion(kind, scale):
+    rows, columns = np.mgrid[:192, :192].astype(np.float32)
+    base = texture((192, 192), seed=4)
+    from scipy.ndimage import map_coordinates
+
+    geobox = GeoBox((192, 192), GRID.affine, "EPSG:32633")
+    # What is at (y, x) in the reference is at (y + 1.5 + scale * y, x - 2.25) in the secondary.
+    places = [(rows - 1.5) / (1 + scale), columns + 2.25]
+    moved = map_coordinates(base, places, order=5, mode="reflect").astype(np.float32)
+    moving = slice(64, 128)
+    moved[moving, moving] = np.roll(moved[moving, moving], 3, 1)
+    still = np.ones((192, 192), bool)
+    still[moving, moving] = False
+    result = track(
+        image(base, geobox), image(moved, geobox), MATCHER, coregister=kind, stable=still
+    ).compute()
+    assert float(abs(result["dx"][3:-3, 3:6]).median()) < 1.0
+    assert float(abs(result["dy"][3:-3, 3:6]).median()) < 1.0
+    assert float(result["dx"][10:14, 10:14].median()) == pytest.approx(30, abs=3)
+    assert result.attrs["coregistration"].startswith(kind)
+    assert "removed a global" in result.attrs["history"]
+
+
+def test_stable_ground_must_exist_and_fit():
+    first, second = image(texture()), image(texture(dx=1))
+    with pytest.raises(GroundshiftError, match="stable"):
+        track(first, second, MATCHER, coregister="shift", stable=np.zeros((96, 128)))
+    with pytest.raises(GridError, match="one value per pixel"):
+        track(first, second, MATCHER, coregister="shift", stable=np.ones((9, 9)))
+    with pytest.raises(GroundshiftError, match="'shift' or 'affine'"):
+        track(first, second, MATCHER, coregister="rotate")
+
+
+def test_a_prior_extends_the_reach():
+    """A coarse field leads a small search to a motion it would not find."""
+    first, second = image(texture()), image(texture(dy=-6, dx=9))
+    coarse = track(first, second, NCC(window=32, search=14, stride=16)).compute()
+    small = NCC(window=16, search=6, stride=8)
+    alone = track(first, second, small).compute()
+    assert not abs(middle(alone["dx"]) - 90) < 5
+    led = track(first, second, small, prior=coarse).compute()
+    assert middle(led["dx"]) == pytest.approx(90, abs=1)
+    assert middle(led["dy"]) == pytest.approx(60, abs=1)
+
+
+def test_a_prior_on_another_map_is_refused():
+    first = image(texture())
+    prior = track(first, first, MATCHER).compute()
+    elsewhere = GeoBox((96, 128), GRID.affine, "EPSG:32634")
+    other = image(texture(), elsewhere)
+    with pytest.raises(GridError, match="reproject one of them"):
+        track(other, other, MATCHER, prior=prior)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"reference": "a.tif"}, ImageError, r"open_image\('a.tif'\)"),
+        ({"reference": np.ones((3, 4, 5))}, ImageError, "one 2-D band"),
+        ({"reference": np.full((4, 5), "a")}, ImageError, "not numbers"),
+        ({"secondary": texture().astype(complex)}, ImageError, "secondary is complex and the ref"),
+        ({"radiometry": "loud"}, ImageError, "choose one of amplitude"),
+        ({"matcher": "NCC"}, MatcherError, r"groundshift.matchers.NCC\(\)"),
+        ({"matcher": MATCHER, "search": 3}, MatcherError, r"NCC\(search=3\)"),
+        ({"prior": texture()}, GroundshiftError, "open_field"),
+        ({"device": "tpu"}, GroundshiftError, "'cpu', 'cuda' or 'auto'"),
+        ({"memory": 1000}, GroundshiftError, "too small"),
+    ],
+)
+def test_what_is_refused(changes, error, message):
+    arguments = {"reference": texture(), "secondary": texture()} | changes
+    with pytest.raises(error, match=message):
+        track(**arguments)
+
+
+def test_reversed_dates_work_and_are_mentioned(caplog):
+    first = image(texture(), time="2020-03-01")
+    second = image(texture(dx=1), time="2020-02-01")
+    with caplog.at_level(logging.WARNING, "groundshift"):
+        result = track(first, second, MATCHER)
+    assert "later than the secondary" in caplog.text
+    assert middle(result["dx"].compute()) == pytest.approx(10, abs=0.5)
+
+
+def test_the_default_matcher_takes_search_and_stride(monkeypatch):
+    given = {}
+
+    def spy(**options):
+        given.update(options)
+        return MATCHER
+
+    monkeypatch.setattr(matchers, "default", spy)
+    track(texture(), texture(), search=99, stride=8, radiometry="optical")
+    assert given == {"search": 99, "stride": 8}
+
+
+def test_blank_images_give_nothing():
+    for pixels in (np.full((64, 64), np.nan, np.float32), np.full((64, 64), 7, np.float32)):
+        result = track(pixels, pixels, MATCHER, radiometry="optical").compute()
+        assert np.isnan(result["dx"]).all()
+
+
+def test_the_package_exports_the_verbs():
+    assert groundshift.track is track
+    assert groundshift.__version__
+    assert set(groundshift.__all__) <= set(dir(groundshift))
+    with pytest.raises(AttributeError, match="no attribute 'trak'"):
+        groundshift.trak  # noqa: B018
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    code = (
+        "import sys, groundshift\n"
+        "assert not {'torch', 'xarray', 'dask', 'rasterio', 'matplotlib'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

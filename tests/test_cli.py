@@ -1,0 +1,271 @@
+"""The command line: the verbs on paths."""
+
+import inspect
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+import warnings
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from rasterio.errors import NotGeoreferencedWarning
+
+from groundshift import api, cli, io
+from groundshift.errors import GroundshiftError
+from test_api import texture
+
+MATCHER = "NCC(window=16, search=8, stride=8)"
+
+
+def write(path, pixels, *, crs="EPSG:32633", transform=None, **options):
+    """Write a GeoTIFF of one or several bands."""
+    bands = pixels if pixels.ndim == 3 else pixels[None]
+    profile = {
+        "driver": "GTiff",
+        "height": bands.shape[1],
+        "width": bands.shape[2],
+        "count": bands.shape[0],
+        "dtype": bands.dtype,
+        "crs": crs,
+        "transform": transform or Affine(10, 0, 5e5, 0, -10, 4e6),
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with rasterio.open(path, "w", **(profile | options)) as file:
+            file.write(bands)
+    return path
+
+
+def run(*arguments):
+    """Run the command line in this process; return its exit code."""
+    with pytest.raises(SystemExit) as exit_:
+        cli.main([str(argument) for argument in arguments])
+    return exit_.value.code
+
+
+@pytest.fixture
+def pair(tmp_path):
+    return (
+        write(tmp_path / "20200207.tif", texture()),
+        write(tmp_path / "20200227.tif", texture(dy=2, dx=3)),
+    )
+
+
+@pytest.fixture(autouse=True)
+def quiet_logger():
+    """Undo what a command sets up for its own process."""
+    yield
+    root = logging.getLogger("groundshift")
+    root.handlers.clear()
+    root.setLevel(logging.NOTSET)
+    root.propagate = True
+
+
+class TestTrack:
+    @pytest.mark.parametrize("suffix", [".tif", ".nc", ".zarr"])
+    def test_writes_a_field_and_a_picture(self, pair, tmp_path, capsys, suffix):
+        out = tmp_path / f"motion{suffix}"
+        assert run("track", *pair, out, "--matcher", MATCHER, "--velocity") == 0
+        printed = capsys.readouterr()
+        assert printed.err == ""
+        lines = printed.out.splitlines()
+        assert 3 <= len(lines) <= 5
+        assert lines[0].startswith("measured")
+        assert "median 36" in lines[1]
+        assert lines[-1] == f"wrote       {out}, {tmp_path / 'motion.png'}"
+        result = io.open_field(out)
+        assert float(result["dx"].compute().median()) == pytest.approx(30, abs=0.5)
+        assert float(result["dy"].compute().median()) == pytest.approx(-20, abs=0.5)
+        assert "vx" in result
+        assert str(result["reference_time"].values).startswith("2020-02-07")
+        assert (tmp_path / "motion.png").stat().st_size > 10_000
+
+    def test_options_reach_the_verb(self, pair, tmp_path, monkeypatch):
+        given = {}
+
+        def spy(*images, **options):
+            given.update(options, images=images)
+            raise GroundshiftError("enough")
+
+        monkeypatch.setattr(api, "track", spy)
+        stable = write(tmp_path / "stable.tif", np.ones((96, 128), np.uint8))
+        code = run(
+            "track", *pair, tmp_path / "o.tif", "--search", 99, "--stride", 8, "--memory", "2GiB",
+            "--coregister", "affine", "--stable", stable, "--radiometry", "db", "--device", "auto",
+            "--reference-time", "2001-02-03", "--secondary-time", "2001-02-04",
+        )  # fmt: skip
+        assert code == 2
+        assert given["search"] == 99
+        assert given["stride"] == 8
+        assert given["memory"] == 2 * 1024**3
+        assert given["coregister"] == "affine"
+        assert given["radiometry"] == "db"
+        assert given["device"] == "auto"
+        assert given["stable"].shape == (96, 128)
+        assert str(given["images"][0]["time"].values).startswith("2001-02-03")
+
+    def test_a_field_serves_as_prior(self, pair, tmp_path):
+        prior = tmp_path / "prior.tif"
+        assert run("track", *pair, prior, "--matcher", MATCHER, "--no-quicklook") == 0
+        assert not prior.with_suffix(".png").exists()
+        out = tmp_path / "again.tif"
+        small = "NCC(window=16, search=5, stride=8)"
+        assert run("track", *pair, out, "--matcher", small, "--prior", prior) == 0
+        assert float(io.open_field(out)["dx"].compute().median()) == pytest.approx(30, abs=0.5)
+
+    def test_the_signature_is_that_of_the_verb(self):
+        verb = set(inspect.signature(api.track).parameters)
+        command = set(inspect.signature(cli.track).parameters)
+        assert verb <= command
+        assert command - verb == cli.ONLY_HERE
+
+    def test_defaults_are_those_of_the_verb(self):
+        verb, command = (inspect.signature(f).parameters for f in (api.track, cli.track))
+        for name, parameter in verb.items():
+            ours = command[name].default
+            assert ours == ("default" if name == "matcher" else parameter.default), name
+
+
+class TestOthers:
+    def test_info_on_a_field(self, pair, tmp_path, capsys):
+        run("track", *pair, tmp_path / "m.nc", "--matcher", MATCHER, "--no-quicklook")
+        capsys.readouterr()
+        assert run("info", tmp_path / "m.nc") == 0
+        text = capsys.readouterr().out
+        for part in (
+            "displacement field",
+            "16 columns x 12 rows of 80 x 80",
+            "EPSG:32633",
+            "2020-02-07T00:00:00 -> 2020-02-27",
+            "+dx is east",
+            "sigma_dx",
+            "NCC(window=16",
+        ):
+            assert part in text
+
+    def test_info_on_images(self, pair, tmp_path, capsys):
+        assert run("info", pair[0]) == 0
+        text = capsys.readouterr().out
+        assert "image" in text
+        assert "128 columns x 96 rows of 10 x 10 metre" in text
+        assert "taken as optical" in text
+        assert "100.0 % known" in text
+        rng = np.random.default_rng(1)
+        radar = rng.normal(size=(2, 50, 60)).astype(np.float32)
+        slc = write(tmp_path / "slc.tif", (radar[0] + 1j * radar[1]).astype(np.complex64), crs=None,
+                    transform=Affine.identity())  # fmt: skip
+        assert run("info", slc) == 0
+        text = capsys.readouterr().out
+        assert "complex" in text
+        assert "not georeferenced" in text
+        assert "date        unknown" in text
+
+    def test_matchers(self, capsys):
+        assert run("matchers") == 0
+        text = capsys.readouterr().out
+        assert "  NCC  Normalised" in text
+        assert "window=32" in text
+        assert "CoarseToFine(stages=(" in text
+        assert max(map(len, text.splitlines())) <= 120
+
+    def test_demo(self, tmp_path, capsys):
+        assert run("demo", "--out", tmp_path / "new" / "demo", "--size", 128) == 0
+        text = capsys.readouterr().out
+        assert "true error  mean 0." in text
+        assert "the limit   mean 0." in text
+        assert {p.name for p in (tmp_path / "new" / "demo").iterdir()} == {"demo.tif", "demo.png"}
+
+    def test_version_and_help(self, capsys):
+        assert run("--version") == 0
+        assert capsys.readouterr().out.startswith("groundshift ")
+        for arguments in ((), ("--help",), ("track", "--help")):
+            assert run(*arguments) == 0
+            assert "Usage" in capsys.readouterr().out
+
+    def test_help_shows_how(self, capsys):
+        run("track", "--help")
+        text = capsys.readouterr().out
+        assert "groundshift track 20200207.tif 20200227.tif motion.tif" in text
+        assert "east" in text
+
+
+class TestErrors:
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (("trak",), "No such command 'trak'"),
+            (("track", "a.tif"), "Missing argument"),
+            (("track", "a", "b", "c.tif", "--searhc", "3"), "No such option: --searhc"),
+            (("track", "a", "b", "c.tif", "--search", "far"), "--search"),
+            (("track", "a", "b", "c.tif", "--coregister", "all"), "shift"),
+            (("info",), "Missing argument"),
+        ],
+    )
+    def test_usage(self, capsys, arguments, message):
+        assert run(*arguments) == 2
+        printed = capsys.readouterr()
+        assert printed.out == ""
+        assert printed.err.startswith("groundshift: error: ")
+        assert len(printed.err.splitlines()) == 1
+        assert message in printed.err
+
+    def test_the_unexpected_is_one_line_too(self, pair, tmp_path, monkeypatch, capsys):
+        def broken(*_, **__):
+            raise RuntimeError("no\nway")
+
+        monkeypatch.setattr(api, "track", broken)
+        assert run("track", *pair, tmp_path / "o.tif") == 1
+        error = capsys.readouterr().err
+        assert error == (
+            "groundshift: unexpected error: RuntimeError: no way; --verbose shows where, "
+            "please report it\n"
+        )
+        assert run("track", *pair, tmp_path / "o.tif", "--verbose") == 1
+        assert "Traceback" in capsys.readouterr().err
+
+    def test_verbose_says_what_is_done(self, pair, tmp_path, capsys):
+        assert run("track", *pair, tmp_path / "o.tif", "-v", "--matcher", MATCHER) == 0
+        assert "groundshift: INFO: wrote" in capsys.readouterr().err
+
+    def test_ctrl_c_ends_quickly_and_leaves_nothing(self, tmp_path):
+        for name in ("a.tif", "b.tif"):
+            write(tmp_path / name, texture((1500, 1500)))
+        code = (
+            "import dask, groundshift.tile, groundshift.io\nfrom groundshift import cli\ncli.main()"
+        )
+        # Long enough never to be over in time: 400 million correlations.
+        arguments = ["track", "a.tif", "b.tif", "o.tif", "--matcher",
+                     "NCC(window=64, search=100, stride=4)"]  # fmt: skip
+        command = [sys.executable, "-c", code, *arguments]
+        with subprocess.Popen(
+            command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, env=os.environ
+        ) as process:
+            while process.poll() is None and not list(tmp_path.glob(".o.tif*/scratch")):
+                time.sleep(0.1)
+            time.sleep(0.5)
+            began = time.monotonic()
+            process.send_signal(signal.SIGINT)
+            error = process.communicate(timeout=60)[1]
+        assert process.returncode == 130
+        assert time.monotonic() - began < 10
+        assert error == "groundshift: interrupted; nothing was written\n"
+        assert {p.name for p in tmp_path.iterdir()} == {"a.tif", "b.tif"}
+
+    def test_help_is_immediate(self):
+        """Nothing heavy is imported for it."""
+        code = (
+            "import json, sys\n"
+            "from groundshift import cli\n"
+            "try: cli.main(['track', '--help'])\n"
+            "except SystemExit: pass\n"
+            "print(json.dumps(sorted({'torch', 'xarray', 'dask', 'rasterio', 'matplotlib'}"
+            " & set(sys.modules))))"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert json.loads(done.stdout.splitlines()[-1]) == []
