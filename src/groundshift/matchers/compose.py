@@ -126,7 +126,7 @@ class MultiWindow:
     matcher: NCC | LeastSquares
     windows: tuple[int, ...] = (12, 20, 28)
     quadratic: tuple[int, ...] = ()
-    agreement: int = 20
+    agreement: int = 28
 
     def __post_init__(self) -> None:
         """Refuse windows that cannot be centred."""
@@ -193,7 +193,7 @@ class MultiWindow:
         estimates = self.matcher.match_windows(reference, secondary, prior, inner, windows)
         cell = base_cell(self.stride, tuple(window.side for window in windows))
         agreement = Agreement.of(self.agreement, self.stride)
-        fused = expected_error_fusion(estimates, windows, cell, agreement)
+        fused = expected_error_fusion(estimates, windows, cell, self.stride, agreement)
         return crop_cells(fused, self._around // self.stride)
 
 

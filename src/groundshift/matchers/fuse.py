@@ -11,17 +11,21 @@ Picking the first window whose estimate leaves the confidence intervals of the s
 fooled by noise; neighbours are what tells blur from noise.
 """
 
+import math
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
+from groundshift.matchers.stage import where
 from groundshift.matchers.windows import Window, kernel_of, noise_of_difference
 from groundshift.types import Estimate
 
-LAW = 0.8
-"""Measured variance of amplitude matching over the law for intensities, at high coherence."""
+CAUTION = 3.0
+"""Standard errors by which a difference must exceed its noise before it counts as blur."""
+RELUCTANCE = 1.5
+"""Weight of noise against blur in the choice: differences show only part of the blur."""
 
 
 class Agreement(NamedTuple):
@@ -41,6 +45,12 @@ class Agreement(NamedTuple):
         """Cells of context needed on each side."""
         return self.radius + self.again
 
+    @property
+    def width(self) -> float:
+        """Side of the square whose mean is as noisy, cells."""
+        variance = sum((2 * r + 1) ** 2 - 1 for r in self) / 12
+        return 2 * math.sqrt(math.pi * variance)
+
     def mean(self, values: Tensor) -> Tensor:
         """Local mean of the known values."""
         return _local_mean(_local_mean(values, self.radius), self.again)
@@ -54,7 +64,11 @@ def _local_mean(values: Tensor, radius: int) -> Tensor:
 
 
 def expected_error_fusion(
-    estimates: list[Estimate], windows: tuple[Window, ...], cell: int, agreement: Agreement
+    estimates: list[Estimate],
+    windows: tuple[Window, ...],
+    cell: int,
+    stride: int,
+    agreement: Agreement,
 ) -> Estimate:
     """Average the estimates, each weighted by how little error it is expected to have.
 
@@ -66,6 +80,8 @@ def expected_error_fusion(
         The windows, in the same order.
     cell
         Pixels from which the windows were put together.
+    stride
+        Pixels between estimates.
     agreement
         Neighbourhood in which blur is told from noise.
 
@@ -76,18 +92,21 @@ def expected_error_fusion(
     """
     order = sorted(range(len(windows)), key=lambda i: _noise(windows[i], cell), reverse=True)
     estimates, windows = [estimates[i] for i in order], tuple(windows[i] for i in order)
-    expected: list[Tensor] = []
-    for k, large in enumerate(estimates):
-        noise = LAW * (large.sigma_dy**2 + large.sigma_dx**2)
-        blur = torch.zeros_like(noise)
-        for j, small in enumerate(estimates[:k]):
-            share = noise_of_difference(windows[j], windows[k], cell)
-            by_noise = LAW * share * (small.sigma_dy**2 + small.sigma_dx**2)
-            difference = (large.dy - small.dy) ** 2 + (large.dx - small.dx) ** 2
-            excess = agreement.mean(difference - by_noise)
-            blur = torch.maximum(blur, torch.nan_to_num(excess))
-        expected.append(noise + blur)
-    error = torch.stack(expected)
+    noise = torch.stack([e.sigma_dy**2 + e.sigma_dx**2 for e in estimates])
+    noise_around = [agreement.mean(plane) for plane in noise]
+    blurs = [Blur(torch.zeros_like(noise[0]), torch.zeros_like(noise[0]))]
+    for k in range(1, len(windows)):
+        evidence = []
+        for j in range(k):
+            by_noise = noise_of_difference(windows[j], windows[k], cell) * noise_around[j]
+            side = cell / math.sqrt(_noise(windows[j], cell))
+            independent = 1 + (agreement.width * stride / side) ** 2
+            difference = agreement.mean(
+                (estimates[k].dy - estimates[j].dy) ** 2 + (estimates[k].dx - estimates[j].dx) ** 2
+            )
+            evidence.append((difference - by_noise, by_noise / math.sqrt(independent)))
+        blurs.append(Blur.of(evidence))
+    error = RELUCTANCE * noise + torch.stack([blur.certain for blur in blurs])
     known = ~torch.isnan(error)
     best = torch.where(known, error, torch.inf).amin(0)
     weight = torch.where(known, torch.exp(1 - error / best), 0.0)
@@ -95,13 +114,30 @@ def expected_error_fusion(
     planes = [
         (torch.nan_to_num(torch.stack([e[i] for e in estimates])) * weight).sum(0) for i in range(5)
     ]
-    # The noise of a weighted mean of nested windows is near that of its parts' weighted mean;
-    # blur adds to it, shared between the two components.
-    blur = (error - LAW * torch.stack([e.sigma_dy**2 + e.sigma_dx**2 for e in estimates])) / 2
-    blur = (torch.nan_to_num(blur) * weight).sum(0)
-    planes[2], planes[3] = ((LAW * planes[i] ** 2 + blur).sqrt() for i in (2, 3))
-    some = known.any(0)
-    return Estimate(*(torch.where(some, plane, torch.nan) for plane in planes))
+    # Nested windows share their noise: that of a weighted mean is near its parts' weighted mean.
+    remaining = (torch.stack([blur.likely for blur in blurs]) * weight).sum(0) / 2
+    planes[2], planes[3] = ((planes[i] ** 2 + remaining).sqrt() for i in (2, 3))
+    return where(known.any(0), Estimate(*planes))
+
+
+class Blur(NamedTuple):
+    """Squared error of a window beyond its noise, both components together."""
+
+    certain: Tensor
+    """What chance does not explain: decides the choice of the window."""
+    likely: Tensor
+    """Best guess, which goes into sigma."""
+
+    @classmethod
+    def of(cls, evidence: list[tuple[Tensor, Tensor]]) -> "Blur":
+        """Combine excess squared differences from smaller windows and their standard errors."""
+        certain = torch.stack([torch.nan_to_num(d - CAUTION * e) for d, e in evidence])
+        certain = certain.amax(0).clamp(min=0)
+        weights = torch.stack([torch.nan_to_num(1 / e.clamp(min=1e-9) ** 2) for _, e in evidence])
+        # Half a standard error above the mean: what a window hides from the smaller ones.
+        guesses = torch.stack([torch.nan_to_num(d + 0.5 * e) for d, e in evidence])
+        likely = (guesses * weights).sum(0) / weights.sum(0).clamp(min=1e-9)
+        return cls(certain, torch.maximum(likely.clamp(min=0), certain))
 
 
 def _noise(window: Window, cell: int) -> float:

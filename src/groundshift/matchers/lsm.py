@@ -22,15 +22,17 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from groundshift.matchers.follow import WARP_CELL, deform, follow_margin
 from groundshift.matchers.ncc import LEAST_SHARE
-from groundshift.matchers.peak import law_sigma, significant
+from groundshift.matchers.peak import PRECISION, significant
 from groundshift.matchers.stage import where
 from groundshift.matchers.texture import Texture
 from groundshift.matchers.windows import (
     Window,
     base_cell,
+    box_sum,
     cell_sum,
     centred,
     quadratic_sums,
@@ -42,6 +44,9 @@ from groundshift.types import Estimate
 STEADY = 68
 """Curvature is shared with a window of this side, pixels: in a small one it is mostly noise."""
 
+BLOCK = 12
+"""Noise is taken from the scatter of blocks of this side, pixels: several speckles or grains, so
+that what ties neighbouring pixels together is inside."""
 QUADRATIC_SHARE = 0.98
 """A quadratic is fitted only to windows that have this share of their pixels."""
 
@@ -55,17 +60,21 @@ class Sums(NamedTuple):
     aa: Tensor
     bb: Tensor
     ab: Tensor
+    kyy: Tensor
+    kyx: Tensor
+    kxx: Tensor
     ay: Tensor
     ax: Tensor
     by: Tensor
     bx: Tensor
-    score_y: Tensor
-    score_x: Tensor
-    kyy: Tensor
-    kyx: Tensor
-    kxx: Tensor
     fy: Tensor
     fx: Tensor
+    score_y: Tensor
+    score_x: Tensor
+
+
+BENT = slice(9, 17)
+"""The members of `Sums` that a quadratic window weighs by its own kernel."""
 
 
 @dataclass(frozen=True)
@@ -156,20 +165,22 @@ class LeastSquares:
         context = self.context_of(windows)
         steady_side = STEADY + (STEADY - self.stride) % 2
         base = base_cell(self.stride, (steady_side, *(w.side for w in windows)))
-        sums = self._sums(reference, secondary, prior, margin, context, base)
-        steady = _central(
-            Sums(*(window_sums(p, steady_side, self.stride, base, context) for p in sums))
-        )
+        cells = self._cells(reference, secondary, prior, margin, context, base)
+
+        def within(side: int, planes: Tensor) -> Tensor:
+            return window_sums(planes, side, self.stride, base, context)
+
+        steady = _central(Sums(*within(steady_side, cells)))
+        scatter = Scatter(*within(steady_side, torch.stack(_scatter(cells, base))))
         texture = Texture.of(reference, margin, context, base)
         estimates = []
         for window in windows:
-            found = _central(
-                Sums(*(window_sums(p, window.side, self.stride, base, context) for p in sums))
-            )
-            share = 1.0
+            found, share = Sums(*within(window.side, cells)), 1.0
             if window.order == 2:
-                found, share = self._bend(found, sums, window, base, context)
-            estimate = self._solve(found, steady, window, share)
+                bent, count = quadratic_sums(cells[BENT], window.side, self.stride, base, context)
+                found = _bend(found, bent, window)
+                share = count * base**2 / window.side**2
+            estimate = self._solve(_central(found), steady, scatter, window, share)
             bands = texture.bandwidths(window.side, self.stride)
             estimates.append(self._certain(estimate, bands, window))
         return estimates
@@ -183,24 +194,7 @@ class LeastSquares:
         sure = significant(estimate.score, density * window.side**2, trials, self.false_alarm)
         return where(sure, estimate)
 
-    def _bend(
-        self, found: Sums, sums: Sums, window: Window, base: int, context: int
-    ) -> tuple[Sums, float]:
-        """Replace the window's mean step and prior by the centre of a fitted quadratic."""
-        planes = torch.stack([sums.score_y, sums.score_x, sums.fy, sums.fx])
-        bent, cells = quadratic_sums(planes, window.side, self.stride, base, context)
-        # A quadratic through a window with holes would extrapolate.
-        whole = found.n >= QUADRATIC_SHARE * window.side**2
-        found = found._replace(
-            score_y=bent[0],
-            score_x=bent[1],
-            fy=bent[2],
-            fx=bent[3],
-            n=torch.where(whole, found.n, 0.0),
-        )
-        return found, cells * base**2 / window.side**2
-
-    def _sums(
+    def _cells(
         self,
         reference: Tensor,
         secondary: Tensor,
@@ -208,7 +202,8 @@ class LeastSquares:
         margin: int,
         context: int,
         base: int,
-    ) -> Sums:
+    ) -> Tensor:
+        """Sum over base cells everything that `Sums` holds, stacked in its order."""
         if prior is None:
             prior = reference.new_zeros(2, *reference.shape)
         a, _ = deform(centred(reference), torch.zeros_like(prior), margin, context)
@@ -217,15 +212,34 @@ class LeastSquares:
         (a0, ay, ax), (b0, by, bx) = (
             (torch.nan_to_num(plane) * known for plane in warped) for warped in (a, b)
         )
-        planes = (
-            known, a0, b0, a0 * a0, b0 * b0, a0 * b0, ay, ax, by, bx,
-            0.5 * (a0 * by - b0 * ay), 0.5 * (a0 * bx - b0 * ax),
-            ay * by, 0.5 * (ay * bx + ax * by), ax * bx,
-            flow[0] * known, flow[1] * known,
-        )  # fmt: skip
-        return Sums(*(cell_sum(plane, base) for plane in planes))
+        planes = Sums(
+            n=known,
+            a=a0,
+            b=b0,
+            aa=a0 * a0,
+            bb=b0 * b0,
+            ab=a0 * b0,
+            kyy=ay * by,
+            kyx=0.5 * (ay * bx + ax * by),
+            kxx=ax * bx,
+            ay=ay,
+            ax=ax,
+            by=by,
+            bx=bx,
+            fy=flow[0] * known,
+            fx=flow[1] * known,
+            score_y=0.5 * (a0 * by - b0 * ay),
+            score_x=0.5 * (a0 * bx - b0 * ax),
+        )
+        return torch.stack([cell_sum(plane, base) for plane in planes])
 
-    def _solve(self, s: Sums, steady: Sums, window: Window, share: float) -> Estimate:
+    def _solve(
+        self, s: Sums, steady: Sums, scatter: "Scatter", window: Window, share: float
+    ) -> Estimate:
+        """Step to the maximum, and how far noise moves it.
+
+        `share` is the part of the window's pixels whose plain mean would be as noisy.
+        """
         area = window.side**2
         part = s.n / steady.n.clamp(min=1)
         # Half the window's own curvature, half that of its surroundings.
@@ -238,20 +252,81 @@ class LeastSquares:
         safe = torch.where(peaked, determinant, 1.0)
         dy = (kxx * s.score_y - kyx * s.score_x) / safe
         dx = (kyy * s.score_x - kyx * s.score_y) / safe
+        noise_y, noise_x = (noise * s.n / share for noise in scatter.per_pixel(steady))
+        sigma_y = (kxx**2 * noise_y + kyx**2 * noise_x).sqrt() / safe
+        sigma_x = (kyy**2 * noise_x + kyx**2 * noise_y).sqrt() / safe
         rho = s.ab / (s.aa.clamp(min=1e-12) * s.bb.clamp(min=1e-12)).sqrt()
         flat = torch.minimum(s.aa, s.bb) < 1e-6 * area
         good = peaked & ~flat & (s.n >= LEAST_SHARE * area) & (rho > 0)
-        long = torch.maximum(dy.abs(), dx.abs()) > self.limit
-        signal = steady.ab.clamp(min=1e-9)
-        sigma_y, sigma_x = law_sigma(rho, steady.kyy / signal, steady.kxx / signal, s.n * share)
-        planes = (
+        good &= torch.maximum(dy.abs(), dx.abs()) <= self.limit
+        estimate = Estimate(
             s.fy / s.n.clamp(min=1) + dy,
             s.fx / s.n.clamp(min=1) + dx,
-            sigma_y,
-            sigma_x,
+            sigma_y.clamp(min=PRECISION),
+            sigma_x.clamp(min=PRECISION),
             rho.clamp(0, 1),
         )
-        return Estimate(*(torch.where(good & ~long, plane, torch.nan) for plane in planes))
+        return where(good, estimate)
+
+
+class Scatter(NamedTuple):
+    """Second moments over blocks of the score and the curvature, summed over a window."""
+
+    n: Tensor
+    score_yy: Tensor
+    score_kyy: Tensor
+    kyy_kyy: Tensor
+    score_xx: Tensor
+    score_kxx: Tensor
+    kxx_kxx: Tensor
+
+    def per_pixel(self, steady: Sums) -> tuple[Tensor, Tensor]:
+        """Variance of the two scores per pixel, after the step that the window itself takes.
+
+        What the score scatters by from block to block, beyond what a common motion explains, is
+        its noise, whatever made it: speckle decorrelation, sensor noise, shadows or residual
+        strain. No law has to be assumed.
+        """
+        dy = steady.score_y / steady.kyy.clamp(min=1e-9)
+        dx = steady.score_x / steady.kxx.clamp(min=1e-9)
+        noise_y = self.score_yy - 2 * dy * self.score_kyy + dy**2 * self.kyy_kyy
+        noise_x = self.score_xx - 2 * dx * self.score_kxx + dx**2 * self.kxx_kxx
+        n = self.n.clamp(min=1)
+        return noise_y.clamp(min=0) / n, noise_x.clamp(min=0) / n
+
+
+def _scatter(cells: Tensor, base: int) -> Scatter:
+    """Moments of blocks around each base cell, for `Scatter` to be summed over windows."""
+    size = max(1, round(BLOCK / base)) | 1
+    # Two passes of a box make a pyramid. The sums over plain blocks would scatter by what crosses
+    # their rims, which cancels between neighbours in a window.
+    blocks = box_sum(box_sum(pad(cells, (size - 1,) * 4), size), size)
+    s = _central(Sums(*blocks))
+    return Scatter(
+        s.n * _square_share(size),
+        s.score_y**2,
+        s.score_y * s.kyy,
+        s.kyy**2,
+        s.score_x**2,
+        s.score_x * s.kxx,
+        s.kxx**2,
+    )
+
+
+def _square_share(size: int) -> float:
+    """Sum of the squared weights of a pyramid over the sum of its weights."""
+    ramp = [min(i, 2 * size - i) for i in range(1, 2 * size)]
+    return (sum(r * r for r in ramp) / sum(ramp)) ** 2
+
+
+def _bend(found: Sums, bent: Tensor, window: Window) -> Sums:
+    """Replace a window's sums by those under the kernel of the fitted quadratic.
+
+    A quadratic through a window with holes would extrapolate: such windows count as empty.
+    """
+    whole = found.n >= QUADRATIC_SHARE * window.side**2
+    names = Sums._fields[BENT]
+    return found._replace(n=torch.where(whole, found.n, 0.0), **dict(zip(names, bent, strict=True)))
 
 
 def _central(s: Sums) -> Sums:

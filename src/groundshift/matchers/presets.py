@@ -29,7 +29,7 @@ def default(search: int = 64, stride: int = 4) -> CoarseToFine:
     middle = MultiWindow(
         NCC(window=40, search=5, stride=8, peak=Gaussian()), windows=(24, 40, 72), agreement=24
     )
-    first = MultiWindow(LeastSquares(stride=4), windows=(20, 36), quadratic=(68,))
+    first = MultiWindow(LeastSquares(stride=4), windows=(12, 20, 28), quadratic=(36, 52, 68))
     last = MultiWindow(
         LeastSquares(window=36 - odd, stride=stride),
         windows=tuple(w - odd for w in (12, 20, 28)),
