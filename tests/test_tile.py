@@ -46,6 +46,20 @@ class Short(LocalMean):
         return Estimate(*(p[1:] for p in super().__call__(reference, secondary)))
 
 
+class File:
+    """An array that remembers what was read of it."""
+
+    ndim = 2
+
+    def __init__(self, pixels):
+        self.pixels, self.shape, self.dtype = pixels, pixels.shape, pixels.dtype
+        self.read = []
+
+    def __getitem__(self, key):
+        self.read.append(self.pixels[key].shape)
+        return self.pixels[key]
+
+
 class Hungry(LocalMean):
     bytes_per_pixel = 5000
 
@@ -84,6 +98,15 @@ class TestMapPair:
         ]
         first, second = map_pair(LocalMean(), *labelled), map_pair(LocalMean(), *counts)
         np.testing.assert_array_equal(first.dx.compute(), second.dx.compute())
+
+    def test_a_tile_reads_its_own_window_and_no_more(self, pair):
+        """Whole chunks would stay in memory until the last tile that touches them is done."""
+        file = File(pair[0])
+        lazy = da.from_array(file, chunks=(30, 50), inline_array=True, meta=pair[0][:0])
+        operator = LocalMean()
+        dask.compute(*map_pair(operator, lazy, pair[1], tile=8), scheduler="sync")
+        assert len(file.read) == len(operator.calls) == 4 * 7
+        assert max(rows for rows, _ in file.read) <= 8 + 2 * operator.halo
 
     def test_inputs_are_left_alone_and_may_be_read_only(self, pair):
         pair.flags.writeable = False
@@ -296,7 +319,8 @@ class TestComputing:
     def test_progress_counts_tiles_up_to_the_end(self, pair, monkeypatch):
         stream = io.StringIO()
         monkeypatch.setattr(sys, "stderr", stream)
-        planes = map_pair(LocalMean(), *pair, tile=16)
+        lazy = [da.from_array(image, chunks=9) for image in pair]
+        planes = map_pair(LocalMean(), *lazy, tile=16)
         with tile.computing(progress=True):
             dask.compute(*planes)
         shares = re.findall(r"(\d+)%", stream.getvalue())

@@ -8,6 +8,10 @@ Everything is lazy. A tile is one dask task that returns all planes together, so
 several planes at once runs the operator once. How many tiles run at a time is part of the graph
 (:class:`_Gate`), so that the memory budget holds under any local scheduler.
 
+A tile reads its own window of the images and shares no chunk of them with its neighbours. Shared
+chunks would be read once instead of about twice, but kept until the next row of tiles is done: on
+a 20,000-pixel scene 1.2 GB for a budget of 256 MB, and more on a wider one.
+
 Not built on ``dask.array.overlap``, which re-chunks silently where a chunk is smaller than the
 overlap, and not on blending, which hides a halo that is too small.
 """
@@ -26,21 +30,18 @@ import numpy as np
 import torch
 import xarray as xr
 from dask.base import tokenize
-from dask.delayed import delayed
 from dask.highlevelgraph import HighLevelGraph
 from numpy.typing import ArrayLike
 
 from groundshift.errors import GridError, GroundshiftError, ImageError, MatcherError
-from groundshift.tile.memory import LARGEST_TILE, Plan, plan
+from groundshift.tile.memory import Plan, plan
 from groundshift.tile.prior import Prior, Window, cells_of, spread
 from groundshift.tile.progress import TASK, Progress, computing
 from groundshift.types import Estimate, PairOperator
 
 __all__ = ["Plan", "Prior", "Progress", "computing", "map_pair", "plan", "resolve_device"]
 
-_CHUNK: Any = LARGEST_TILE
-# The type hints of dask know neither of these calls.
-_array, _delayed = cast(Any, da.Array), cast(Any, delayed)
+_array = cast(Any, da.Array)  # its type hints do not know how it is made
 log = logging.getLogger(__name__)
 
 
@@ -99,7 +100,7 @@ def map_pair(
     count = len(planes._fields)
     job = _Job(operator, count, _Gate(layout.workers, layout.threads), where)
     lattice = _prior(prior, left.shape)
-    stacked = _join(job, layout.tile, (_lazy(left), _lazy(right)), lattice)
+    stacked = _join(job, layout.tile, (left, right), lattice)
     return planes(*(stacked[index] for index in range(count)))
 
 
@@ -132,22 +133,19 @@ def _join(job: _Job, tile: int, images: tuple[Any, Any], prior: Prior | None) ->
     """Return the planes of all tiles as one lazy array ``(planes, rows, columns)``."""
     stride, halo = job.operator.stride, job.operator.halo
     tops, lefts = (_cuts(size, tile, stride) for size in images[0].shape)
-    token = tokenize(job, tile, [image.name for image in images], prior)
-    # As a partial: dask takes dataclasses among the arguments apart and rebuilds them.
-    run = _delayed(partial(_run, job), pure=True, traverse=False)
-    tiles = []
+    token = tokenize(job, tile, images, prior)
+    name = f"{TASK}-{token}"
     layer: dict[Any, Any] = {}
-    name = f"groundshift-{token}"
     for i, top in enumerate(tops):
         rows = Window(top.start - halo, top.stop + halo)
         for j, left in enumerate(lefts):
             columns = Window(left.start - halo, left.stop + halo)
             blocks = _cut(images, rows, columns)
             cells = None if prior is None else cells_of(prior, rows, columns)
-            tiles.append(run(*blocks, cells, dask_key_name=f"{TASK}-{token}-{i}-{j}"))
-            layer[name, 0, i, j] = tiles[-1].key
+            # As a partial: dask would take arrays and dataclasses among the arguments apart.
+            layer[name, 0, i, j] = (partial(_run, job, *blocks, cells),)
     sizes = [tuple((cut.stop - cut.start) // stride for cut in axis) for axis in (tops, lefts)]
-    graph = HighLevelGraph.from_collections(name, layer, dependencies=tiles)
+    graph = HighLevelGraph.from_collections(name, layer)
     return _array(graph, name, ((job.planes,), *sizes), meta=np.empty((0, 0, 0), np.float32))
 
 
@@ -168,14 +166,17 @@ def _cut(images: tuple[Any, Any], rows: Window, columns: Window) -> tuple[Any, A
 def _run(job: _Job, reference: Any, secondary: Any, padding: Any, prior: Any) -> np.ndarray:
     """Return the planes of one tile, ``(planes, rows, columns)``: the numpy-torch border."""
     operator: Any = job.operator
-    left, right = _pad(reference, padding), _pad(secondary, padding)
+    left, right = (_pad(_read(block), padding) for block in (reference, secondary))
     shape = tuple((size - 2 * operator.halo) // operator.stride for size in left.shape)
     out = np.full((job.planes, *shape), np.nan, np.float32)
     if np.isnan(left).all() or np.isnan(right).all():
         return out
     with job.gate.running(), torch.inference_mode():
         tensors = [torch.from_numpy(block).to(job.device) for block in (left, right)]
-        centre = None if prior is None else torch.from_numpy(spread(*prior)).to(job.device)
+        centre = None
+        if prior is not None:
+            dy, dx, *places = prior
+            centre = torch.from_numpy(spread(_read(dy), _read(dx), *places)).to(job.device)
         planes = operator(*tensors, centre)
         for index, plane in enumerate(planes):
             if tuple(plane.shape) != shape:
@@ -185,6 +186,11 @@ def _run(job: _Job, reference: Any, secondary: Any, padding: Any, prior: Any) ->
                 )
             out[index] = plane.cpu().numpy()
     return out
+
+
+def _read(block: Any) -> np.ndarray:
+    """Compute a lazy block here and now, in the thread that needs it."""
+    return block.compute(scheduler="sync") if isinstance(block, da.Array) else block
 
 
 def _pad(block: np.ndarray, padding: tuple[tuple[int, int], tuple[int, int]]) -> np.ndarray:
@@ -251,7 +257,7 @@ def _prior(prior: Prior | tuple[Any, Any] | None, shape: tuple[int, int]) -> Pri
         )
     if 0 in cells.step:
         raise GridError("the prior's cells need a step that is not zero")
-    return Prior(_lazy(dy), _lazy(dx), cells.step, cells.origin)
+    return Prior(dy, dx, cells.step, cells.origin)
 
 
 def _pixels(image: Any, role: str) -> Any:
@@ -265,7 +271,3 @@ def _pixels(image: Any, role: str) -> Any:
         hint = "; detect its amplitude first" if data.dtype.kind == "c" else ""
         raise ImageError(f"the {role} holds {data.dtype} values, not real numbers{hint}")
     return data
-
-
-def _lazy(data: Any) -> Any:
-    return data if isinstance(data, da.Array) else da.from_array(data, chunks=_CHUNK)
