@@ -5,6 +5,7 @@ Modules that take long to import are imported inside the commands, so that help 
 
 import logging
 import os
+import re
 import sys
 import tempfile
 import traceback
@@ -375,7 +376,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         code = INTERRUPTED
     except GroundshiftError as error:
         _trace(verbose=verbose)
-        _complain(str(error))
+        _complain(_as_options(str(error)))
         sys.exit(USAGE)
     except _ClickError as error:
         _complain(f"{error.format_message()} (see groundshift --help)")
@@ -395,6 +396,14 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 def _complain(message: str, kind: str = "error: ") -> None:
     typer.echo(f"groundshift: {kind}{' '.join(message.split())}", err=True)
+
+
+def _as_options(message: str) -> str:
+    """Turn the remedy "pass band=2", which is Python, into "pass --band 2"."""
+    names = "|".join(
+        ONLY_HERE | {"coregister", "device", "memory", "radiometry", "search", "stride"}
+    )
+    return re.sub(rf"\b(pass|or) ({names})='?([^\s;,']+)'?", r"\1 --\2 \3", message)
 
 
 def _trace(*, verbose: bool) -> None:
