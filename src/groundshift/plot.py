@@ -17,7 +17,6 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
-from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
 from groundshift import field
@@ -93,6 +92,7 @@ def quicklook(
 def _main(axes: Axes, view: _View, backdrop: tuple[np.ndarray, Extent] | None) -> None:
     """Draw the magnitude over the reference, with arrows and their key."""
     magnitude = np.hypot(view.dx, view.dy)
+    axes.set_facecolor(MISSING)
     if backdrop is not None:
         pixels, extent = backdrop
         low, high = _range(pixels, 2, 98)
@@ -146,18 +146,18 @@ def _arrows(axes: Axes, view: _View, magnitude: np.ndarray) -> None:
         linewidth=0.45,
         pivot="tail",
     )
-    key = axes.quiverkey(
+    # Above the map, where nothing is behind it.
+    axes.quiverkey(
         arrows,
-        0.09,
-        0.045,
+        0.88,
+        1.025,
         typical,
         f"{typical:g} {view.unit}",
         labelpos="E",
-        color="white",
-        labelcolor="white",
-        fontproperties={"size": 9, "weight": "bold"},
+        color=INK,
+        labelcolor=INK,
+        fontproperties={"size": 9},
     )
-    key.text.set_path_effects([withStroke(linewidth=2.5, foreground=INK)])
 
 
 def _map(

@@ -194,7 +194,9 @@ class MultiWindow:
         cell = base_cell(self.stride, tuple(window.side for window in windows))
         agreement = Agreement.of(self.agreement, self.stride)
         fused = expected_error_fusion(estimates, windows, cell, self.stride, agreement)
-        return crop_cells(fused, self._around // self.stride)
+        # An error as large as the search says that nothing was measured.
+        sure = torch.maximum(fused.sigma_dy, fused.sigma_dx) <= self.search
+        return crop_cells(where(sure, fused), self._around // self.stride)
 
 
 @dataclass(frozen=True)

@@ -330,7 +330,7 @@ def _bend(found: Sums, bent: Tensor, window: Window) -> Sums:
 
 
 def _central(s: Sums) -> Sums:
-    """Sums about the window's means, so that gain and offset drop out."""
+    """Take sums about the window's means, so that gain and offset drop out."""
     n = s.n.clamp(min=1)
     return s._replace(
         aa=s.aa - s.a * s.a / n,

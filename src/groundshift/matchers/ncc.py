@@ -12,7 +12,7 @@ Missing pixels are left out of every sum (Padfield 2012): a window needs half of
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 
@@ -65,7 +65,7 @@ class NCC:
     window: int = 32
     search: int = 12
     stride: int = 8
-    peak: Sinc | Gaussian = Sinc()
+    peak: Sinc | Gaussian = field(default_factory=Sinc)
     reach: int = 0
     false_alarm: float = 1e-3
 

@@ -22,7 +22,6 @@ from torch import Tensor
 
 from groundshift.interpolate import weights_at
 
-
 PRECISION = 1e-3
 """Smallest standard deviation that is ever claimed, pixels."""
 
@@ -214,7 +213,7 @@ def significant(rho: Tensor, cells: Tensor, trials: Tensor, false_alarm: float) 
 def law_sigma(
     rho: Tensor, curvature_y: Tensor, curvature_x: Tensor, area: float | Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Standard deviations of ``dy, dx`` in pixels by the law of incoherent speckle tracking.
+    """Give the deviations of ``dy, dx`` in pixels by the law of incoherent speckle tracking.
 
     Parameters
     ----------

@@ -76,7 +76,7 @@ def moved_speckle(
 
 
 def tracking_limit(coherence: float, cells: float) -> float:
-    """Standard deviation of incoherent (intensity) speckle tracking, in resolution cells.
+    """Give the deviation of incoherent (intensity) speckle tracking, in resolution cells.
 
     ``sqrt(3 / (10 N)) * sqrt(2 + 5 g**2 - 7 g**4) / (pi g**2)`` for ``N`` independent resolution
     cells in the window and coherence ``g`` (Bamler & Eineder 2005; De Zan 2014). Multiply by
