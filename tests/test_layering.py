@@ -15,7 +15,17 @@ LAYERS = {
     "api": 4,
     "cli": 5,
 }  # fmt: skip
-GEOSPATIAL = {"xarray", "rasterio", "odc", "dask", "zarr", "matplotlib", "h5netcdf", "typer", "pyproj"}
+GEOSPATIAL = {
+    "xarray",
+    "rasterio",
+    "odc",
+    "dask",
+    "zarr",
+    "matplotlib",
+    "h5netcdf",
+    "typer",
+    "pyproj",
+}
 HEAVY = GEOSPATIAL - {"xarray", "odc", "pyproj"}
 SOURCE = Path(groundshift.__file__).parent
 
@@ -39,7 +49,9 @@ def imported(path: Path) -> set[str]:
     return names
 
 
-@pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.py")), ids=lambda p: str(p.relative_to(SOURCE)))
+@pytest.mark.parametrize(
+    "path", sorted(SOURCE.rglob("*.py")), ids=lambda p: str(p.relative_to(SOURCE))
+)
 def test_imports_point_down(path: Path) -> None:
     home = module_layer(path)
     if home is None:

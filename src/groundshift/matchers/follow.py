@@ -8,6 +8,7 @@ small whatever the strain.
 import torch
 from torch import Tensor
 
+from groundshift.filters import local_mean
 from groundshift.interpolate import Warped, warp_cells
 from groundshift.matchers.windows import cell_sum
 
@@ -54,7 +55,10 @@ def deform(secondary: Tensor, prior: Tensor, margin: int, outer: int) -> tuple[W
     inner = _crop_or_pad(prior, margin - pad, torch.nan)
     shift = torch.nan_to_num(cell_means(inner, WARP_CELL))
     known = ~torch.isnan(secondary)
-    image = torch.nan_to_num(secondary)
+    image = secondary
+    if not bool(known.all()):
+        # Beside a hole the kernel sees the level of the ground there.
+        image = torch.where(known, image, torch.nan_to_num(local_mean(image, TAPS + 1)))
     if extra:
         image, known = _crop_or_pad(image, -extra, 0.0), _crop_or_pad(known, -extra, 0.0)
     warped = warp_cells(image, shift[0], shift[1], WARP_CELL, margin + extra - pad, TAPS)

@@ -133,9 +133,8 @@ class LeastSquares:
 
     def context_of(self, windows: tuple[Window, ...]) -> int:
         """Pixels of context for several window sizes."""
-        return up_to(
-            max(0, (max(STEADY, *(w.side for w in windows)) - self.stride + 1) // 2), self.period
-        )
+        side = max(STEADY + 1 + 2 * BLOCK, *(w.side for w in windows))
+        return up_to(max(0, (side - self.stride + 1) // 2), self.period)
 
     def halo_of(self, windows: tuple[Window, ...]) -> int:
         """Context pixels for several window sizes."""

@@ -216,11 +216,11 @@ class PhaseCorrelation:
         used = self._mask(cross)
         count = used.sum((-1, -2)).clamp(min=1)
         agreement = (residual.real * used).sum((-1, -2)) / count
-        variance = (weight**2 * residual.imag**2).sum((-1, -2))
+        variance = (residual.imag**2 * used).sum((-1, -2)) / count
         # Tapering ties neighbouring frequencies together: 1.94 per axis for a Hann window.
         tied = 1.94**2
         inverse = 1 / (yy * xx - yx * yx).clamp(min=1e-9)
-        scale = tied * variance / weight.sum((-1, -2)).clamp(min=1e-6)
+        scale = tied * variance
         return _Plane(
             dy,
             dx,

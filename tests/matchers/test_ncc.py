@@ -1,0 +1,101 @@
+"""NCC against a slow loop, and its sums by two ways."""
+
+import numpy as np
+import pytest
+import torch
+
+from groundshift.errors import MatcherError
+from groundshift.matchers import NCC, Gaussian, Sinc
+from groundshift.matchers import ncc as module
+from groundshift.matchers.windows import Window
+from pairs import match, moved
+
+
+def slow(a: np.ndarray, b: np.ndarray, centre: tuple[float, float], side: int, search: int):
+    """Correlation surface of one window, as the textbook writes it."""
+    top, left = (round(c - side / 2 + 0.5) for c in centre)
+    first = a[top : top + side, left : left + side]
+    surface = np.full((2 * search + 1, 2 * search + 1), np.nan)
+    for i in range(-search, search + 1):
+        for j in range(-search, search + 1):
+            second = b[top + i : top + i + side, left + j : left + j + side]
+            known = np.isfinite(first) & np.isfinite(second)
+            if known.sum() >= 0.5 * side**2:
+                surface[i + search, j + search] = np.corrcoef(first[known], second[known])[0, 1]
+    return surface
+
+
+@pytest.mark.parametrize("holes", [False, True])
+@pytest.mark.parametrize(("side", "stride", "search"), [(24, 8, 4), (32, 32, 12), (21, 7, 3)])
+def test_surfaces_equal_the_textbook(side: int, stride: int, search: int, *, holes: bool) -> None:
+    pair = moved(0.6, -1.2, size=168, coherence=0.7)
+    a, b = pair.reference.clone(), pair.secondary.clone()
+    if holes:
+        a[60:75, 50:90], b[90:, 100:] = torch.nan, torch.nan
+    matcher = NCC(window=side, search=search, stride=stride, peak=Gaussian())
+    halo = matcher.halo
+    size = (168 - 2 * halo) // stride * stride
+    context = matcher.context
+    first = a[halo - context : halo + size + context, halo - context : halo + size + context]
+    second = b[: 2 * halo + size, : 2 * halo + size]
+    base = module.base_cell(stride, (side,))
+    volume = torch.cat(
+        [v[0] for v in matcher._volumes(first, second, (Window(side),), base, context)]
+    )
+    a64, b64 = a.double().numpy(), b.double().numpy()
+    for i, j in ((0, 0), (1, 2), (size // stride - 1, size // stride - 1)):
+        centre = [halo + k * stride + (stride - 1) / 2 for k in (i, j)]
+        expected = slow(a64, b64, tuple(centre), side, search)
+        np.testing.assert_allclose(volume[i, j].numpy(), expected, atol=2e-4)
+
+
+@pytest.mark.parametrize(("cell", "search"), [(8, 5), (16, 20), (32, 8)])
+def test_shifts_and_fft_agree(cell: int, search: int) -> None:
+    generator = torch.Generator().manual_seed(1)
+    a = torch.randn(64, 96, generator=generator)
+    b = torch.randn(64 + 2 * search, 96 + 2 * search, generator=generator)
+    torch.testing.assert_close(
+        module._by_fft(a, b, cell, search),
+        module._by_shifts(a, b, cell, search),
+        rtol=1e-4,
+        atol=1e-3,
+    )
+
+
+def test_exact_peak_does_not_lock_to_pixels_and_three_points_do() -> None:
+    bias = {}
+    for peak in (Sinc(), Gaussian()):
+        errors = []
+        for shift in (0.15, 0.25, 0.35):
+            pair = moved(shift, -shift, size=256, coherence=0.98)
+            found = match(NCC(window=64, search=8, stride=32, peak=peak), *pair[:2])
+            errors.append(float(found.dy[2:-2, 2:-2].mean()) - shift)
+        bias[type(peak)] = max(abs(e) for e in errors)
+    assert bias[Sinc] < 0.012
+    assert bias[Gaussian] > 1.5 * bias[Sinc]
+
+
+def test_sigma_predicts_the_scatter() -> None:
+    pair = moved(0.3, 0.1, size=512, coherence=0.7)
+    found = match(NCC(window=32, search=8, stride=32), *pair[:2])
+    z = torch.cat(
+        [
+            ((p - t) / s).flatten()
+            for p, t, s in ((found.dy, 0.3, found.sigma_dy), (found.dx, 0.1, found.sigma_dx))
+        ]
+    )
+    z = z[~torch.isnan(z)]
+    assert 0.6 < z.std() < 1.3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "remedy"),
+    [
+        ({"window": 33, "stride": 8}, "even window, for example 34"),
+        ({"search": 4}, "use search=5 or more"),
+        ({"stride": 0}, "must be positive"),
+    ],
+)
+def test_contradictions_are_refused(arguments: dict, remedy: str) -> None:
+    with pytest.raises(MatcherError, match=remedy):
+        NCC(**arguments)
