@@ -57,7 +57,7 @@ def moved_texture(size: int, seed: int, motion: Motion, noise: float = 0.0) -> P
     """Texture moved by any motion; `noise` is white, in both images, a share of the contrast."""
     texture = spectrum(size, seed)
     fine = _oversampled(texture)
-    y, x, dy, dx, py, px = _coordinates(size, motion)
+    dy, dx, py, px = _coordinates(size, motion)
     first = torch.fft.ifft2(texture).real.float()
     second = _periodic(fine, 2 * py, 2 * px)
     return _with_noise(Pair(first, second, dy, dx), CONTRAST, noise, seed)
@@ -67,7 +67,7 @@ def moved_speckle(size: int, seed: int, motion: Motion, noise: float = 0.5) -> P
     """Speckle whose grains move unchanged, with white noise: a SAR pair without decorrelation."""
     generator = torch.Generator().manual_seed(seed)
     field = speckle((size, size), 0.4, generator)
-    y, x, dy, dx, py, px = _coordinates(size, motion)
+    dy, dx, py, px = _coordinates(size, motion)
     second = _periodic(field, py, px).abs()
     pair = Pair(field.abs(), second, dy, dx)
     return _with_noise(pair, float(field.abs().std()), noise, seed)
@@ -88,7 +88,7 @@ def _coordinates(size: int, motion: Motion) -> tuple[Tensor, ...]:
     y, x = torch.meshgrid(rows, rows, indexing="ij")
     dy, dx = motion(y, x)
     py, px, _ = origin_of(motion, y, x)
-    return y, x, dy.float(), dx.float(), py, px
+    return dy.float(), dx.float(), py, px
 
 
 def _oversampled(texture: Tensor) -> Tensor:

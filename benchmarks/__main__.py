@@ -1,0 +1,26 @@
+"""Run benchmarks: ``python -m benchmarks [name ...]``; without names, all but `memory`."""
+
+import os
+import sys
+from importlib import import_module
+
+# Before torch is imported: what the command line of the package does as well.
+os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+
+NAMES = ("accuracy", "speckle", "speed", "memory")
+
+
+def main() -> None:
+    """Run what was asked for and write the results."""
+    from benchmarks.report import write
+
+    names = sys.argv[1:] or NAMES[:-1]
+    if unknown := set(names) - set(NAMES):
+        sys.exit(f"no benchmark is called {', '.join(sorted(unknown))}; use {', '.join(NAMES)}")
+    for name in names:
+        module = import_module(f"benchmarks.{name}")
+        print(write(name, module.TITLE, module.TEXT, module.tables()))
+
+
+if __name__ == "__main__":
+    main()
