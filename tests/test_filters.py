@@ -52,7 +52,7 @@ def test_wallis_forgets_gain_and_offset() -> None:
 
 def test_orientation_forgets_contrast() -> None:
     image = noise()
-    torch.testing.assert_close(Orientation()(image**3 * 0 + 9 * image), Orientation()(image))
+    torch.testing.assert_close(Orientation()(9 * image), Orientation()(image), equal_nan=True)
 
 
 def test_flat_ground_has_no_detail() -> None:

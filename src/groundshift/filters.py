@@ -158,7 +158,8 @@ class Orientation:
         angle = math.radians(self.angle)
         along = slope_x * math.cos(angle) + slope_y * math.sin(angle)
         length = torch.hypot(slope_x, slope_y)
-        return torch.where(length > 0, along / length, torch.where(length == 0, 0.0, torch.nan))
+        length = torch.where(torch.isnan(image), torch.nan, length)
+        return torch.where(length == 0, 0.0, along / length)
 
 
 AnyFilter = Power | Log | HighPass | Wallis | Orientation

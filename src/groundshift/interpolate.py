@@ -16,7 +16,7 @@ from torch import Tensor
 
 STEPS = 512
 """Table entries per pixel; linear interpolation between them is good to 2e-6."""
-CHUNK = 1 << 20
+CHUNK = 1 << 15
 """Points handled at once by `sample`, to bound memory."""
 
 
@@ -73,23 +73,37 @@ def kernel(fraction: np.ndarray, taps: int, beta: float = 5.0) -> np.ndarray:
     return raw + (change[:, None, :] @ weighted)[:, 0]
 
 
+def plain_kernel(fraction: np.ndarray, taps: int, beta: float = 5.0) -> np.ndarray:
+    """Weights of a windowed sinc, scaled to sum to one; arguments as for `kernel`.
+
+    Better than `kernel` above 0.25 cycles per pixel and worse below: for correlation surfaces of
+    speckle, whose maximum it places to 0.003 px with 12 taps.
+    """
+    distance = np.arange(taps) - taps // 2 + 1 - fraction[:, None]
+    raw = kaiser_sinc(distance, taps, beta)
+    return raw / raw.sum(axis=1, keepdims=True)
+
+
 @lru_cache
-def _table(taps: int, *, derivative: bool) -> Tensor:
+def _table(taps: int, *, derivative: bool, plain: bool = False) -> Tensor:
     """Weights, shape ``(STEPS + 1, taps)``, for fractions 0, 1/STEPS, ..., 1 of a pixel."""
+    weights = plain_kernel if plain else kernel
     fractions = np.linspace(0, 1, STEPS + 1)
     if not derivative:
-        return torch.from_numpy(kernel(fractions, taps)).float()
+        return torch.from_numpy(weights(fractions, taps)).float()
     half = 0.5 / STEPS
-    slope = (kernel(fractions + half, taps) - kernel(fractions - half, taps)) / (2 * half)
+    slope = (weights(fractions + half, taps) - weights(fractions - half, taps)) / (2 * half)
     return torch.from_numpy(slope).float()
 
 
-def weights_at(fraction: Tensor, taps: int = 8, *, derivative: bool = False) -> Tensor:
+def weights_at(
+    fraction: Tensor, taps: int = 8, *, derivative: bool = False, plain: bool = False
+) -> Tensor:
     """Interpolation weights, shape ``(*fraction.shape, taps)``, for fractions in [0, 1].
 
     Tap ``k`` weighs the pixel ``k - taps // 2 + 1`` away from the pixel at or before the point.
     """
-    table = _table(taps, derivative=derivative).to(fraction.device)
+    table = _table(taps, derivative=derivative, plain=plain).to(fraction.device)
     position = fraction * STEPS
     index = position.floor().clamp(0, STEPS - 1)
     blend = (position - index).unsqueeze(-1)
@@ -140,20 +154,15 @@ def _sample(image: Tensor, valid: Tensor | None, y: Tensor, x: Tensor, taps: int
     y0, x0 = y0.long(), x0.long()
     reach = torch.arange(taps, device=image.device) - taps // 2 + 1
     rows, columns = y0.unsqueeze(-1) + reach, x0.unsqueeze(-1) + reach
-    wy = wy * ((rows >= 0) & (rows < H))
-    wx = wx * ((columns >= 0) & (columns < W))
-    rows, columns = rows.clamp(0, H - 1), columns.clamp(0, W - 1)
-    total = torch.zeros_like(y, dtype=image.dtype)
-    weight = torch.zeros_like(y, dtype=torch.float32)
-    flat = image.reshape(-1)
+    wy = (wy * ((rows >= 0) & (rows < H))).unsqueeze(1)
+    wx = (wx * ((columns >= 0) & (columns < W))).unsqueeze(2)
+    index = rows.clamp(0, H - 1).unsqueeze(-1) * W + columns.clamp(0, W - 1).unsqueeze(-2)
+    total = ((wy.to(image.dtype) @ image.reshape(-1)[index]) @ wx.to(image.dtype)).flatten()
     mask = None if valid is None else valid.reshape(-1)
-    for i in range(taps):
-        index = rows[:, i : i + 1] * W + columns
-        w = wy[:, i : i + 1] * wx
-        if mask is not None:
-            w = w * mask[index]
-        total += (w * flat[index]).sum(-1)
-        weight += w.sum(-1)
+    if mask is None:
+        weight = wy.sum(-1).flatten() * wx.sum(1).flatten()
+    else:
+        weight = ((wy @ mask[index].float()) @ wx).flatten()
     # The four nearest pixels, fewer when the point lies on a pixel's row or column.
     inside = known & (y >= 0) & (y <= H - 1) & (x >= 0) & (x <= W - 1)
     if mask is not None:

@@ -26,15 +26,17 @@ from groundshift.types import Estimate, Matcher
 from pairs import inner, match, moved, padded, rolled
 
 MATCHERS = [
-    NCC(window=32, search=8, stride=8),
+    NCC(window=32, search=12, stride=8),
     NCC(window=33, search=6, stride=11, peak=Gaussian()),
     PhaseCorrelation(window=32, stride=8),
     LeastSquares(window=36, stride=4, reach=8),
-    MultiWindow(NCC(search=8, stride=8), windows=(24, 40)),
+    MultiWindow(NCC(search=10, stride=8), windows=(24, 40)),
     MultiWindow(LeastSquares(reach=8), windows=(20, 36), quadratic=(52,)),
-    CoarseToFine((NCC(window=40, search=8, stride=8), LeastSquares(), LeastSquares())),
-    Filtered(HighPass(15), NCC(window=32, search=8, stride=8)),
-    ForwardBackward(NCC(window=32, search=8, stride=8)),
+    CoarseToFine(
+        (NCC(window=40, search=5, stride=8, peak=Gaussian()), LeastSquares(), LeastSquares())
+    ),
+    Filtered(HighPass(15), NCC(window=32, search=12, stride=8)),
+    ForwardBackward(NCC(window=32, search=12, stride=8)),
     default(search=16),
 ]
 each = pytest.mark.parametrize("matcher", MATCHERS, ids=lambda m: type(m).__name__)
@@ -94,7 +96,7 @@ def test_identical_images_did_not_move(matcher: Matcher) -> None:
     (reference,) = cropped(matcher, moved(0, 0).reference)
     estimate = match(matcher, reference, reference)
     assert estimate.dy.shape == tuple(n // matcher.stride for n in reference.shape)
-    edge = -(-16 // matcher.stride)
+    edge = -(-24 // matcher.stride)
     dy, dx, score = (inner(p, edge) for p in (estimate.dy, estimate.dx, estimate.score))
     assert not torch.isnan(dy).any()
     assert dy.abs().max() < exactness(matcher)

@@ -66,13 +66,15 @@ def test_exact_peak_does_not_lock_to_pixels_and_three_points_do() -> None:
     bias = {}
     for peak in (Sinc(), Gaussian()):
         errors = []
-        for shift in (0.15, 0.25, 0.35):
+        for shift in (0.2, 0.35):
             pair = moved(shift, -shift, size=256, coherence=0.98)
-            found = match(NCC(window=64, search=8, stride=32, peak=peak), *pair[:2])
+            # Intensity is band-limited; amplitude, which has cusps, is not quite.
+            images = (image**2 for image in pair[:2])
+            found = match(NCC(window=64, search=8, stride=32, peak=peak), *images)
             errors.append(float(found.dy[2:-2, 2:-2].mean()) - shift)
         bias[type(peak)] = max(abs(e) for e in errors)
-    assert bias[Sinc] < 0.012
-    assert bias[Gaussian] > 1.5 * bias[Sinc]
+    assert bias[Sinc] < 0.01, bias
+    assert bias[Gaussian] > 1.5 * bias[Sinc], bias
 
 
 def test_sigma_predicts_the_scatter() -> None:
@@ -92,7 +94,7 @@ def test_sigma_predicts_the_scatter() -> None:
     ("arguments", "remedy"),
     [
         ({"window": 33, "stride": 8}, "even window, for example 34"),
-        ({"search": 4}, "use search=5 or more"),
+        ({"search": 4}, "use search=7 or more"),
         ({"stride": 0}, "must be positive"),
     ],
 )
