@@ -3,26 +3,29 @@
 import numpy as np
 
 from benchmarks.errors import compare, mae
-from benchmarks.methods import Method, matched, peers
+from benchmarks.methods import Method, Plane, matched, peers
 from benchmarks.pairs import Pair, constant, fault_step, moved_speckle, moved_texture, smooth_field
-from benchmarks.report import Table
+from benchmarks.parallel import each
+from benchmarks.report import Table, Value
 from groundshift.filters import Wallis
 from groundshift.matchers import NCC, Filtered, PhaseCorrelation, default
 from groundshift.synth import Constant, Motion
 
 TITLE = "Accuracy on textures"
-TEXT = """MAE of both components, px, at each method's own nodes, 80 px from the image border.
-Texture: periodic 1/f, point spread 0.7 px. Shift: (1.37, -2.61) px by Fourier. Field: waves of
-3 and 2.5 px amplitude, 680 and 512 px long. Noise: white in both images, a share of the contrast.
-SAR-like: the same speckle (0.4 cycles/px) in both images plus 50 % noise. Fault: a straight step,
-+-1.5 px. In brackets: share of nodes with a result, where below 0.995."""
+TEXT = """MAE of both components, px, of two pairs of 1024 x 1024 px, at each method's own nodes,
+80 px from the image border. Texture: periodic 1/f, point spread 0.7 px. Shift: (1.37, -2.61) px by
+Fourier. Field: waves of 3 and 2.5 px amplitude, 680 and 512 px long. Noise: white in both images, a
+share of the contrast. SAR-like: the same speckle (0.4 cycles/px) in both images plus 50 % noise.
+Fault: a straight step, +-1.5 px. In brackets: share of nodes with a result, where below 0.995. The
+bars are the least errors of any peer in an earlier comparison on pairs made alike, closed and
+conda-only tools included."""
 BARS = (0.002, 0.013, 0.032, 0.032, 0.016)
 CASES = (
-    "shift (2048)",
-    "field (2048)",
-    "field, 30 % noise (1024)",
-    "SAR-like, 50 % noise (1024)",
-    "fault (1024)",
+    "shift",
+    "field",
+    "field, 30 % noise",
+    "SAR-like, 50 % noise",
+    "fault",
 )
 SEEDS = (201, 202)
 
@@ -32,9 +35,9 @@ def case(index: int, seed: int) -> tuple[Pair, Motion]:
     field = smooth_field()
     match index:
         case 0:
-            return constant(2048, seed), Constant(-2.61, 1.37)
+            return constant(1024, seed), Constant(-2.61, 1.37)
         case 1:
-            return moved_texture(2048, seed, field), field
+            return moved_texture(1024, seed, field), field
         case 2:
             return moved_texture(1024, seed, field, noise=0.3), field
         case 3:
@@ -54,22 +57,27 @@ def methods() -> dict[str, Method]:
     }
 
 
+def errors_of(index: int, seed: int) -> dict[str, Plane]:
+    """Errors of every method on one pair."""
+    pair, motion = case(index, seed)
+    shape = (pair.reference.shape[0], pair.reference.shape[1])
+    return {
+        name: compare(method(pair.reference, pair.secondary), motion, shape).error.ravel()
+        for name, method in methods().items()
+    }
+
+
 def tables() -> list[Table]:
     """Run everything."""
-    found = {name: [] for name in methods()}
-    for index in range(len(CASES)):
-        seeds = SEEDS[:1] if index < 2 else SEEDS
-        pairs = [case(index, seed) for seed in seeds]
-        for name, method in methods().items():
-            errors = []
-            for pair, motion in pairs:
-                measured = method(pair.reference, pair.secondary)
-                errors.append(compare(measured, motion, tuple(pair.reference.shape)).error.ravel())
-            error = np.concatenate(errors)
-            found[name].append((mae(error), 1 - float(np.isnan(error).mean())))
-    rows = [["bar to beat", *(f"<= {bar}" for bar in BARS)]]
-    for name, values in found.items():
-        rows.append([name, *(_cell(*value) for value in values)])
+    jobs = [(index, seed) for index in range(len(CASES)) for seed in SEEDS]
+    found = dict(zip(jobs, each(errors_of, jobs), strict=True))
+    rows: list[list[Value]] = [["bar to beat", *(f"<= {bar}" for bar in BARS)]]
+    for name in found[jobs[0]]:
+        errors = [
+            np.concatenate([found[index, seed][name] for seed in SEEDS])
+            for index in range(len(CASES))
+        ]
+        rows.append([name, *(_cell(mae(e), 1 - float(np.isnan(e).mean())) for e in errors)])
     return [Table("MAE", ("method", *CASES), rows)]
 
 

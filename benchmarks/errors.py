@@ -105,32 +105,3 @@ def mae(error: Plane) -> float:
     """Mean absolute value of what is known, NaN if nothing is."""
     known = error[~np.isnan(error)]
     return float(np.abs(known).mean(dtype=np.float64)) if known.size else np.nan
-
-
-def noise_area(noise: Plane, keep: NDArray[np.bool_], step: float, reach: float = 96.0) -> float:
-    """Pixels of the window whose plain mean has noise like this: its integral scale.
-
-    The noise of a linear estimate with kernel ``k`` has variance ``S sum(k**2)`` and an
-    autocorrelation that sums to ``1 / sum(k**2)``: the area of a plain window of equal variance.
-
-    Parameters
-    ----------
-    noise
-        ``(n, rows, columns)``.
-    keep
-        Which nodes count, ``(rows, columns)``.
-    step
-        Pixels between nodes.
-    reach
-        Lags up to this many pixels are summed.
-    """
-    rows, columns = keep.shape
-    pad = (2 * rows, 2 * columns)
-    known = keep & ~np.isnan(noise)
-    values = np.where(known, noise, 0.0)
-    power = (np.abs(np.fft.rfft2(values, s=pad)) ** 2).sum(0)
-    pairs = (np.abs(np.fft.rfft2(known.astype(float), s=pad)) ** 2).sum(0)
-    covariance = np.fft.irfft2(power, s=pad) / np.fft.irfft2(pairs, s=pad).clip(1)
-    lag_y, lag_x = (np.abs(np.fft.fftfreq(n, 1 / n)) * step for n in pad)
-    near = (lag_y[:, None] <= reach) & (lag_x <= reach)
-    return float(covariance[near].sum() / covariance[0, 0] * step**2)

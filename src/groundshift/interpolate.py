@@ -67,8 +67,7 @@ def kernel(fraction: np.ndarray, taps: int, beta: float = 5.0) -> np.ndarray:
     powers = (2 * distance / taps)[:, None, :] ** np.arange(max(2, taps - 2))[:, None]
     missing = -(powers @ raw[..., None])[..., 0]
     missing[:, 0] += 1
-    # The square of the window ends without a kink, so that the slope is continuous at whole pixels.
-    weighted = powers * (_kaiser(distance, taps, beta) ** 2 + 1e-9)[:, None, :]
+    weighted = powers * (_kaiser(distance, taps, beta) + 1e-9)[:, None, :]
     change = np.linalg.solve(weighted @ powers.swapaxes(1, 2), missing[..., None])[..., 0]
     return raw + (change[:, None, :] @ weighted)[:, 0]
 

@@ -78,8 +78,7 @@ class CoarseToFine:
         """Context pixels on each side."""
         reach, halo = self.reach, 0
         for area, stage in zip(self.areas, self.stages, strict=True):
-            own = stage.context + stage.search + (follow_margin(reach) if reach else 0)
-            halo = max(halo, area + max(own, stage.halo))
+            halo = max(halo, area + stage.halo + (follow_margin(reach) if reach else 0))
             reach += stage.search
         return halo
 

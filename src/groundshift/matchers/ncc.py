@@ -51,7 +51,7 @@ class NCC:
         Side of the square window, pixels; even when `stride` is even.
     search
         Largest displacement looked for in each direction, pixels, around the prior if there is
-        one. A match is accepted up to ``search - peak.reach``.
+        one.
     stride
         Pixels between results.
     peak
@@ -71,14 +71,14 @@ class NCC:
 
     def __post_init__(self) -> None:
         """Refuse parameters that contradict each other."""
-        if min(self.window, self.stride) < 1 or self.reach < 0:
-            raise MatcherError("window and stride must be positive and reach not negative")
-        if self.search <= self.peak.reach:
-            raise MatcherError(
-                f"search={self.search} leaves no lags for {self.peak}; "
-                f"use search={self.peak.reach + 1} or more, or peak=Gaussian()"
-            )
+        if min(self.window, self.search, self.stride) < 1 or self.reach < 0:
+            raise MatcherError("window, search and stride must be positive, reach not negative")
         base_cell(self.stride, (self.window,))
+
+    @property
+    def lags(self) -> int:
+        """Lags computed in each direction: the peak needs some beyond the largest displacement."""
+        return self.search + self.peak.reach
 
     @cached_property
     def context(self) -> int:
@@ -107,7 +107,7 @@ class NCC:
 
     def halo_of(self, windows: tuple[Window, ...]) -> int:
         """Context pixels for several window sizes."""
-        context = self.context_of(windows) + self.search
+        context = self.context_of(windows) + self.lags
         return context + (follow_margin(self.reach) if self.reach else 0)
 
     def __call__(
@@ -135,7 +135,7 @@ class NCC:
             raise MatcherError("NCC knows plain windows only; use LeastSquares for quadratic ones")
         base = base_cell(self.stride, tuple(w.side for w in windows))
         context = self.context_of(windows)
-        outer = context + self.search
+        outer = context + self.lags
         H, W = reference.shape
         a = reference[
             margin - context : H - margin + context, margin - context : W - margin + context
@@ -184,14 +184,14 @@ class NCC:
         self, a: Tensor, b: Tensor, windows: tuple[Window, ...], base: int, context: int
     ) -> Iterator[list[Tensor]]:
         """Correlation surfaces of each window size, some rows of cells at a time."""
-        lags = 2 * self.search + 1
+        lags = 2 * self.lags + 1
         rows, columns = ((n - 2 * context) // self.stride for n in a.shape)
         per_row = columns * lags**2 * (self.stride // base) ** 2
         step = max(1, VOLUME // (3 * per_row))
         for top in range(0, rows, step):
             height = min(step, rows - top) * self.stride + 2 * context
             strip_a = a[top * self.stride :][:height]
-            strip_b = b[top * self.stride :][: height + 2 * self.search]
+            strip_b = b[top * self.stride :][: height + 2 * self.lags]
             yield self._correlation(strip_a, strip_b, windows, base, context)
 
     def _correlation(
@@ -203,8 +203,8 @@ class NCC:
         pixels at its two ends.
         """
         missing = torch.isnan(b).any(0)
-        missing[self.search : len(missing) - self.search] |= torch.isnan(a).any(0)
-        reach = 2 * (context + self.search)
+        missing[self.lags : len(missing) - self.lags] |= torch.isnan(a).any(0)
+        reach = 2 * (context + self.lags)
         spans = missing.unfold(0, self.stride + reach, self.stride).any(1)
         changes = (spans[1:] != spans[:-1]).nonzero().flatten().add(1).tolist()
         parts = []
@@ -220,7 +220,7 @@ class NCC:
     def _full_correlation(
         self, a: Tensor, b: Tensor, windows: tuple[Window, ...], base: int, context: int
     ) -> list[Tensor]:
-        products = lagged_cell_sums(a, b, base, self.search)
+        products = lagged_cell_sums(a, b, base, self.lags)
         cells = torch.stack([cell_sum(plane, base) for plane in (a, a * a)])
         result = []
         for side in (window.side for window in windows):
@@ -237,10 +237,10 @@ class NCC:
 
     def _at_lags(self, sums: Tensor, side: int, context: int) -> Tensor:
         """See window sums of the secondary at every lag: ``(L, L, rows, columns)``, a view."""
-        lags = 2 * self.search + 1
+        lags = 2 * self.lags + 1
         first = context - (side - self.stride) // 2
         rows, columns = (
-            (n + side - 1 - 2 * (context + self.search)) // self.stride for n in sums.shape
+            (n + side - 1 - 2 * (context + self.lags)) // self.stride for n in sums.shape
         )
         inner = sums[first:, first:]
         windows = inner.unfold(0, lags, self.stride).unfold(1, lags, self.stride)
@@ -252,7 +252,7 @@ class NCC:
         ma, mb = (~torch.isnan(a)).float(), (~torch.isnan(b)).float()
         a, b = torch.nan_to_num(a), torch.nan_to_num(b)
         pairs = ((a, b), (a, mb), (ma, b), (a * a, mb), (ma, b * b), (ma, mb))
-        cells = [lagged_cell_sums(p, q, base, self.search) for p, q in pairs]
+        cells = [lagged_cell_sums(p, q, base, self.lags) for p, q in pairs]
         return [
             _normalised(
                 *(window_sums(c, window.side, self.stride, base, context) for c in cells),
