@@ -1,0 +1,149 @@
+"""Time, memory and error against density: each method in a process of its own, in turn."""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmarks.errors import compare, mae
+from benchmarks.methods import (
+    Measured,
+    Method,
+    aldic,
+    cells,
+    dis,
+    ilk,
+    matched,
+    openpiv,
+    windowed_phase,
+)
+from benchmarks.pairs import moved_texture
+from benchmarks.report import Table, Value
+from groundshift.matchers import NCC, CoarseToFine, Gaussian, LeastSquares, default
+from groundshift.synth import Waves
+from groundshift.tile import map_pair
+from groundshift.types import Estimate, Matcher
+
+SIZE = 2048
+SEED = 301
+ROUNDS = 3
+MOTION = Waves(amplitude=(8.0, 8.0), wavelength=(900.0, 1100.0))
+OPENPIV = "OpenPIV 64/32/32"
+
+TITLE = "Speed and memory"
+TEXT = f"""One pair of {SIZE} x {SIZE} px, texture with 10 % noise, smooth motion within 8 px in each
+component. Each method runs in a process of its own that has imported everything and has matched a
+corner before; rounds of all methods alternate, and the best of {ROUNDS} counts (one round for those
+over two minutes). Scaling to 8 bit or 0..1 is included, files are not. Nodes per second of wall
+time are nodes with a result. Memory is the peak of the process, imports and images included.
+`THP_MEM_ALLOC_ENABLE=1` is set for all. Processor seconds are the more robust number on a shared
+machine. "tiled" is what `groundshift.track` does; the default matcher searches 64 px."""
+
+
+def tiled(matcher: Matcher) -> Method:
+    """Run a matcher in tiles."""
+
+    def method(reference: Tensor, secondary: Tensor) -> Measured:
+        import dask
+
+        planes = map_pair(matcher, reference.numpy(), secondary.numpy())
+        found = Estimate(*(torch.from_numpy(plane) for plane in dask.compute(*planes)))
+        return cells(found, matcher.stride)
+
+    return method
+
+
+def _coarse() -> NCC:
+    return NCC(window=96, search=12, stride=32, peak=Gaussian())
+
+
+METHODS: dict[str, Callable[[], Method]] = {
+    "groundshift grid 32 px, stride 8: NCC": lambda: matched(
+        CoarseToFine((_coarse(), NCC(window=32, search=2, stride=8, peak=Gaussian())))
+    ),
+    "groundshift grid 32 px, stride 8: least squares": lambda: matched(
+        CoarseToFine((_coarse(), LeastSquares(window=32, stride=8)))
+    ),
+    "groundshift default, stride 8, tiled": lambda: tiled(default(stride=8)),
+    "groundshift default, stride 4, tiled": lambda: tiled(default(stride=4)),
+    "groundshift default, stride 2, tiled": lambda: tiled(default(stride=2)),
+    "groundshift default, stride 1, tiled": lambda: tiled(default(stride=1)),
+    OPENPIV: openpiv,
+    "scikit-image phase 64, stride 32": windowed_phase,
+    "OpenCV DIS medium": dis,
+    "OpenCV DIS fine": lambda: dis(finest=0),
+    "scikit-image ILK": ilk,
+    "pyALDIC 32, stride 16": lambda: aldic(search=12),
+}
+
+
+def measure(name: str, file: str) -> dict[str, float]:
+    """Run one method in this process."""
+    reference, secondary = torch.load(file)
+    method = METHODS[name]()
+    method(reference[:320, :320].clone(), secondary[:320, :320].clone())
+    before, wall, cpu = _peak(), time.perf_counter(), time.process_time()
+    found = method(reference, secondary)
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    errors = compare(found, MOTION, (SIZE, SIZE))
+    return {
+        "wall": wall,
+        "cpu": cpu,
+        "nodes": float(np.isfinite(found.dy).sum()),
+        "stride": float(found.y[1] - found.y[0]),
+        "mae": mae(errors.error),
+        "memory": _peak(),
+        "before": before,
+    }
+
+
+def _peak() -> float:
+    """Peak resident memory of this process so far, GB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+
+
+def _in_subprocess(name: str, file: str) -> dict[str, float]:
+    environment = {**os.environ, "THP_MEM_ALLOC_ENABLE": "1"}
+    command = (sys.executable, "-m", "benchmarks.speed", name, file)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{name} failed:\n{done.stderr[-2000:]}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def tables() -> list[Table]:
+    """Run everything."""
+    results: dict[str, list[dict[str, float]]] = {name: [] for name in METHODS}
+    with tempfile.TemporaryDirectory() as folder:
+        file = str(Path(folder) / "pair.pt")
+        torch.save(moved_texture(SIZE, SEED, MOTION, noise=0.1)[:2], file)
+        for _ in range(ROUNDS):
+            for name, rounds in results.items():
+                if not rounds or rounds[0]["wall"] < 120:
+                    rounds.append(_in_subprocess(name, file))
+                    print(name, rounds[-1], file=sys.stderr)
+    best = {
+        name: {key: min(r[key] for r in rounds) for key in rounds[0]}
+        for name, rounds in results.items()
+    }
+    piv = best[OPENPIV]["nodes"] / best[OPENPIV]["wall"]
+    rows: list[list[Value]] = []
+    for name, value in best.items():
+        rate = value["nodes"] / value["wall"]
+        each = (value["wall"], value["cpu"], rate, rate / piv, value["mae"], value["memory"])
+        rows.append([name, round(value["stride"]), *each])
+    columns = ("method", "stride px", "wall s", "CPU s", "nodes/s", "x OpenPIV", "MAE px", "GB")
+    return [Table("Side by side", columns, rows)]
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(*sys.argv[1:])))
