@@ -45,7 +45,7 @@ def _kaiser(distance: np.ndarray, taps: int, beta: float) -> np.ndarray:
 def kernel(fraction: np.ndarray, taps: int, beta: float = 5.0) -> np.ndarray:
     """Weights of `taps` pixels for points a fraction of a pixel behind the middle ones.
 
-    A windowed sinc plus the smallest change, weighted by the window, that makes polynomials up to
+    A windowed sinc plus the smallest change, weighted by a window, that makes polynomials up to
     degree ``taps - 3`` exact.
 
     Parameters
@@ -67,7 +67,8 @@ def kernel(fraction: np.ndarray, taps: int, beta: float = 5.0) -> np.ndarray:
     powers = (2 * distance / taps)[:, None, :] ** np.arange(max(2, taps - 2))[:, None]
     missing = -(powers @ raw[..., None])[..., 0]
     missing[:, 0] += 1
-    weighted = powers * (_kaiser(distance, taps, beta) + 1e-9)[:, None, :]
+    # A weight that ends flat keeps the slope the same on both sides of a whole pixel.
+    weighted = powers * (_kaiser(distance, taps, 0.5) ** 1.5 + 1e-9)[:, None, :]
     change = np.linalg.solve(weighted @ powers.swapaxes(1, 2), missing[..., None])[..., 0]
     return raw + (change[:, None, :] @ weighted)[:, 0]
 

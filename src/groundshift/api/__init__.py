@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import fields, is_dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
+from inspect import signature
 from typing import Any
 
 import dask
@@ -45,7 +46,9 @@ def track(  # noqa: PLR0913 - the verb: one keyword for each decision that is th
         Images as :func:`groundshift.open_image` gives them, or bare 2-D arrays. They need not be
         on one grid: the secondary is resampled onto the reference's where it has to be.
     matcher
-        How to match; by default several window sizes from coarse to fine.
+        How to match; by default several window sizes from coarse to fine. The pixels of a matcher
+        of your own are those that are matched: half as large as the input's for complex images,
+        which are oversampled.
     search
         Largest displacement that the default matcher looks for, pixels.
     stride
@@ -77,9 +80,16 @@ def track(  # noqa: PLR0913 - the verb: one keyword for each decision that is th
     pair = _image(reference, "reference"), _image(secondary, "secondary")
     steps = [f"track: {_source(pair[0])} -> {_source(pair[1])}"]
     _check_dates(*pair)
+    if stable is not None and coregister is None:
+        raise GroundshiftError(
+            "stable ground is used for co-registration only; pass coregister='shift' with it"
+        )
     ground = None if stable is None else coregistration.mask(stable, pair[0])
     kind = _radiometry(*pair, radiometry)
-    chosen = _matcher(matcher, search, stride)
+    for image, role in zip(pair, ("reference", "secondary"), strict=True):
+        _check_data(image, role)
+    # Complex images are oversampled: the default's pixels are those of the input all the same.
+    chosen = _matcher(matcher, search, stride, 2 if kind == "complex" else 1)
     first, second = grid.align(
         *(kinds.detect(image.assign_attrs(radiometry=kind)) for image in pair),
         window=_smallest_window(chosen),
@@ -166,12 +176,29 @@ def _radiometry(reference: xr.DataArray, secondary: xr.DataArray, given: str | N
     return first
 
 
-def _matcher(matcher: Matcher | None, search: int | None, stride: int | None) -> Matcher:
+def _check_data(image: xr.DataArray, role: str) -> None:
+    """Refuse an image without a single value; stops at the first block that has one."""
+    blocks = getattr(image.data, "blocks", None)
+    parts = [image.data] if blocks is None else blocks.ravel()
+    for part in parts:
+        if bool(np.isfinite(part).any()):
+            return
+    raise ImageError(
+        f"the {role} ({_source(image)}) holds no data at all; check its nodata value and its mask "
+        "(nodata=, mask=)"
+    )
+
+
+def _matcher(
+    matcher: Matcher | None, search: int | None, stride: int | None, scale: int
+) -> Matcher:
     chosen = {
         name: value for name, value in (("search", search), ("stride", stride)) if value is not None
     }
     if matcher is None:
-        return matchers.default(**chosen)
+        preset = signature(matchers.default).parameters
+        wanted = {name: preset[name].default for name in ("search", "stride")} | chosen
+        return matchers.default(**{name: scale * value for name, value in wanted.items()})
     if chosen:
         name, value = next(iter(chosen.items()))
         raise MatcherError(

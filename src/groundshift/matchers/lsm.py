@@ -99,7 +99,7 @@ class LeastSquares:
     window: int = 36
     stride: int = 4
     reach: int = 0
-    limit: float = 1.5
+    limit: float = 1.0
     false_alarm: float = 1e-3
 
     def __post_init__(self) -> None:

@@ -6,7 +6,7 @@ from groundshift.matchers.lsm import LeastSquares
 from groundshift.matchers.ncc import NCC
 from groundshift.matchers.peak import Gaussian
 
-STRIDES = (1, 2, 4, 8)
+STRIDES = (1, 2, 4, 8, 16)
 
 
 def default(search: int = 64, stride: int = 4) -> CoarseToFine:
@@ -17,7 +17,7 @@ def default(search: int = 64, stride: int = 4) -> CoarseToFine:
     search
         Largest displacement looked for in each direction, pixels.
     stride
-        Pixels between results: 1, 2, 4 or 8.
+        Pixels between results: 1, 2, 4, 8 or 16.
     """
     if stride not in STRIDES:
         raise MatcherError(f"stride={stride} is not offered; use one of {STRIDES}")
