@@ -40,7 +40,7 @@ MOTION = Waves(amplitude=(8.0, 8.0), wavelength=(900.0, 1100.0))
 OPENPIV = "OpenPIV 64/32/32"
 
 TITLE = "Speed and memory"
-TEXT = f"""One pair of {SIZE} x {SIZE} px, texture with 10 % noise, smooth motion within 8 px in each
+TEXT = f"""One pair of {SIZE} x {SIZE} px, texture with 10 % noise, motion within 8 px in each
 component. Each method runs in a process of its own that has imported everything and has matched a
 corner before; rounds of all methods alternate, and the best of {ROUNDS} counts (one round for those
 over two minutes). Scaling to 8 bit or 0..1 is included, files are not. Nodes per second of wall

@@ -177,9 +177,32 @@ def test_the_default_matcher_takes_search_and_stride(monkeypatch):
 
 
 def test_blank_images_give_nothing():
-    for pixels in (np.full((64, 64), np.nan, np.float32), np.full((64, 64), 7, np.float32)):
-        result = track(pixels, pixels, MATCHER, radiometry="optical").compute()
-        assert np.isnan(result["dx"]).all()
+    pixels = np.full((64, 64), 7, np.float32)
+    result = track(pixels, pixels, MATCHER, radiometry="optical").compute()
+    assert np.isnan(result["dx"]).all()
+
+
+def test_images_without_data_are_refused():
+    nothing = np.full((64, 64), np.nan, np.float32)
+    with pytest.raises(ImageError, match="the secondary .* holds no data at all"):
+        track(texture((64, 64)), nothing, MATCHER, radiometry="optical")
+
+
+def test_complex_images_keep_the_pixels_of_the_input(monkeypatch):
+    asked = []
+
+    def spy(search: int = 64, stride: int = 4):
+        asked.append((search, stride))
+        return MATCHER
+
+    monkeypatch.setattr(matchers, "default", spy)
+    track(texture() + 1j * texture(seed=3), texture() + 1j * texture(seed=4), search=16)
+    assert asked == [(32, 8)]
+
+
+def test_stable_ground_without_use_is_refused():
+    with pytest.raises(GroundshiftError, match="coregister='shift'"):
+        track(texture(), texture(), MATCHER, stable=np.ones((64, 64)), radiometry="optical")
 
 
 def test_the_package_exports_the_verbs():

@@ -178,14 +178,19 @@ class TestOut:
         assert [p.name for p in tmp_path.iterdir()] == ["a.tif"]
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_no_data_at_all(capsys, tmp_path, value):
+    path = write(tmp_path / "empty.tif", np.full((96, 128), value, np.float32))
+    refused(capsys, tmp_path, path, path)
+
+
 class TestWhatWorks:
     def result(self, tmp_path, reference, secondary, *options):
         assert track(reference, secondary, tmp_path / "out.tif", *options) == 0
         return io.open_field(tmp_path / "out.tif").compute()
 
-    @pytest.mark.parametrize("value", [np.nan, 7])
-    def test_nothing_to_see_is_not_zero(self, capsys, tmp_path, value):
-        path = write(tmp_path / "blank.tif", np.full((96, 128), value, np.float32))
+    def test_nothing_to_see_is_not_zero(self, capsys, tmp_path):
+        path = write(tmp_path / "blank.tif", np.full((96, 128), 7, np.float32))
         result = self.result(tmp_path, path, path)
         assert np.isnan(result["dx"]).all()
         assert "nothing could be measured" in capsys.readouterr().out
