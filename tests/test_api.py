@@ -167,8 +167,8 @@ def test_reversed_dates_work_and_are_mentioned(caplog):
 def test_the_default_matcher_takes_search_and_stride(monkeypatch):
     given = {}
 
-    def spy(**options):
-        given.update(options)
+    def spy(search: int = 64, stride: int = 4):
+        given.update(search=search, stride=stride)
         return MATCHER
 
     monkeypatch.setattr(matchers, "default", spy)
