@@ -52,7 +52,7 @@ def methods() -> dict[str, Method]:
         "groundshift default": matched(default()),
         "groundshift default, Wallis": matched(Filtered(Wallis(21), default())),
         "groundshift PhaseCorrelation 64": matched(PhaseCorrelation(window=64, stride=16)),
-        "groundshift NCC 32": matched(NCC(window=32, search=10, stride=8)),
+        "groundshift NCC 32": matched(NCC(window=32, search=6, stride=8)),
         **peers(),
     }
 

@@ -1,7 +1,8 @@
 """Run independent jobs in processes of one thread each: sooner done than in turn."""
 
+import sys
 from collections.abc import Callable, Iterable
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from typing import Any
 
@@ -16,4 +17,6 @@ def each(
         workers, get_context("spawn"), torch.set_num_threads, initargs=(1,)
     ) as pool:
         futures = [pool.submit(function, *job) for job in jobs]
+        for done, _ in enumerate(as_completed(futures), 1):
+            print(f"{done} of {len(futures)} done", file=sys.stderr)
         return [future.result() for future in futures]

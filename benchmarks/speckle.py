@@ -162,7 +162,7 @@ class Case(NamedTuple):
     coherence: float
     motion: Callable[[int], Motion]
     bandwidth: float = 0.4
-    search: int = 10
+    search: int = 6
     bar: float | None = None
     """Least MAE that any peer reached on pairs made alike, in an earlier comparison."""
 
@@ -188,7 +188,7 @@ MAIN = (
 EXTRA = (
     Case("2x, coherence 0.3", 0.3, _wavy, bar=0.377),
     Case("1x, coherence 0.8", 0.8, _wavy, bandwidth=0.8, bar=0.056),
-    Case("glacier, coherence 0.7", 0.7, _glacier, search=28, bar=0.672),
+    Case("glacier, coherence 0.7", 0.7, _glacier, search=24, bar=0.672),
     Case("zero motion, coherence 0.5", 0.5, _still, bar=0.157),
 )
 
@@ -204,10 +204,10 @@ class Found(NamedTuple):
 
 def methods(case: Case) -> dict[str, Method]:
     """Name what is compared in a case."""
-    large = case.search > 10
+    large = case.search > 6
     fixed = fixed_windows((32, 64) if large else WINDOWS, SIZE, case.search, 16 if large else 8)
     named = {f"NCC {window}": method for window, method in fixed.items()}
-    return {DEFAULT: matched(default()), **named, **peers(case.search)}
+    return {DEFAULT: matched(default()), **named, **peers(case.search + 4)}
 
 
 def one_pair(case: Case, seed: int) -> dict[str, Found]:

@@ -63,12 +63,12 @@ def tiled(matcher: Matcher) -> Method:
 
 
 def _coarse() -> NCC:
-    return NCC(window=96, search=12, stride=32, peak=Gaussian())
+    return NCC(window=96, search=11, stride=32, peak=Gaussian())
 
 
 METHODS: dict[str, Callable[[], Method]] = {
     "groundshift grid 32 px, stride 8: NCC": lambda: matched(
-        CoarseToFine((_coarse(), NCC(window=32, search=2, stride=8, peak=Gaussian())))
+        CoarseToFine((_coarse(), NCC(window=32, search=1, stride=8, peak=Gaussian())))
     ),
     "groundshift grid 32 px, stride 8: least squares": lambda: matched(
         CoarseToFine((_coarse(), LeastSquares(window=32, stride=8)))
