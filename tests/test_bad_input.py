@@ -248,9 +248,11 @@ class TestWhatWorks:
     def test_dates_reversed(self, capsys, tmp_path):
         later = write(tmp_path / "20200301.tif", texture())
         earlier = write(tmp_path / "20200201.tif", texture(dx=3))
-        result = self.result(tmp_path, later, earlier)
+        result = self.result(tmp_path, later, earlier, "--velocity")
         assert float(result["dx"].median()) == pytest.approx(30, abs=0.5)
-        assert "later than the secondary" in capsys.readouterr().err
+        assert float(result["vx"].median()) < 0
+        lines = capsys.readouterr().err.splitlines()
+        assert ["later than the secondary" in line for line in lines] == [True]
 
     def test_an_old_result_is_replaced_whole(self, tmp_path, good):
         Path(tmp_path / "out.tif").write_text("old")

@@ -119,6 +119,20 @@ class TestTrack:
         assert run("track", *pair, out, "--matcher", small, "--prior", prior) == 0
         assert float(io.open_field(out)["dx"].compute().median()) == pytest.approx(30, abs=0.5)
 
+    def test_velocity_without_dates_is_refused_before_the_work(
+        self, pair, tmp_path, monkeypatch, capsys
+    ):
+        monkeypatch.setattr(api, "track", lambda *_, **__: pytest.fail("computed"))
+        nameless = write(tmp_path / "b.tif", texture())
+        for images, remedy in (
+            ((nameless, nameless), "pass --reference-time YYYY-MM-DD and --secondary-time YYYY"),
+            ((pair[0], nameless), "the secondary is unknown; pass --secondary-time YYYY-MM-DD\n"),
+            ((pair[0], pair[0]), "both images are of 2020-02-07T00:00:00; pass --reference-time"),
+        ):
+            assert run("track", *images, tmp_path / "o.tif", "--velocity") == 2
+            assert remedy in capsys.readouterr().err
+        assert not (tmp_path / "o.tif").exists()
+
     def test_the_signature_is_that_of_the_verb(self):
         verb = set(inspect.signature(api.track).parameters)
         command = set(inspect.signature(cli.track).parameters)

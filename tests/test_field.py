@@ -169,20 +169,18 @@ def test_velocity(grid: str) -> None:
     assert field.geobox_of(result.vx.to_dataset()) == field.geobox_of(result)
 
 
-def test_velocity_backward_in_time(caplog: pytest.LogCaptureFixture) -> None:
+def test_velocity_backward_in_time() -> None:
     forward = make("none", reference_time=DAY, secondary_time=DAY + np.timedelta64(20, "D"))
     backward = forward.assign_coords(
         reference_time=forward.secondary_time, secondary_time=forward.reference_time
     )
-    with caplog.at_level(logging.WARNING):
-        result = field.velocity(backward)
-    assert "later than the secondary" in caplog.text
+    result = field.velocity(backward)
     np.testing.assert_array_equal(result.vx, -field.velocity(forward).vx)
     assert (result.sigma_vx > 0).all()
 
 
 def test_velocity_needs_two_dates() -> None:
-    with pytest.raises(GroundshiftError, match="secondary_time is unknown; give it by hand"):
+    with pytest.raises(GroundshiftError, match="the secondary is unknown; pass time="):
         field.velocity(make("none", reference_time=DAY))
     with pytest.raises(GroundshiftError, match="both images are of 2020-02-07"):
         field.velocity(make("none", reference_time=DAY, secondary_time=DAY))

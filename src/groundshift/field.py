@@ -203,34 +203,23 @@ def pixels(field: xr.Dataset) -> Planes:
 def velocity(field: xr.Dataset) -> xr.Dataset:
     """Add ``vx, vy, sigma_vx, sigma_vy``: displacement per year between the two dates.
 
+    Velocities point forward in time, also where the reference is the later image.
+
     Raises
     ------
     GroundshiftError
         When a date is unknown, or both are the same.
     """
     check(field)
-    times = []
-    for name in ("reference_time", "secondary_time"):
-        time = field[name].values if name in field.coords else np.datetime64("NaT")
-        if np.isnat(time):
-            raise GroundshiftError(
-                f"velocity needs both dates and the {name} is unknown; give it by hand, "
-                "open_image(path, time='2020-02-07')"
+    unknown = np.datetime64("NaT")
+    years = np.float32(
+        years_between(
+            *(
+                field[name].values if name in field.coords else unknown
+                for name in ("reference_time", "secondary_time")
             )
-        times.append(time.astype("datetime64[ns]"))
-    span = times[1] - times[0]
-    if span == np.timedelta64(0):
-        raise GroundshiftError(
-            f"velocity needs two different dates and both images are of {times[0]}; give the "
-            "right ones by hand, open_image(path, time='2020-02-07')"
         )
-    if span < np.timedelta64(0):
-        log.warning(
-            "the reference (%s) is later than the secondary (%s): velocities point forward in "
-            "time, displacements backward",
-            *times,
-        )
-    years = np.float32(span / YEAR)
+    )
     grid = geobox_of(field)
     unit = "pixel" if grid.crs is None else "m"
     return field.assign(
@@ -241,6 +230,32 @@ def velocity(field: xr.Dataset) -> xr.Dataset:
             for name, source in zip(VELOCITIES, ("dx", "dy", "sigma_dx", "sigma_dy"), strict=True)
         }
     )
+
+
+def years_between(reference_time: Any, secondary_time: Any) -> float:
+    """Years from the reference to the secondary image, as `velocity` counts them.
+
+    Raises
+    ------
+    GroundshiftError
+        When a date is unknown, or both are the same.
+    """
+    given = {"reference": reference_time, "secondary": secondary_time}
+    times = {role: np.asarray(time, "datetime64[ns]") for role, time in given.items()}
+    unknown = [role for role, time in times.items() if np.isnat(time)]
+    if unknown:
+        raise GroundshiftError(
+            f"velocity needs both dates and that of the {' and the '.join(unknown)} is unknown; "
+            f"{_dates_by_hand(unknown)}"
+        )
+    span = times["secondary"] - times["reference"]
+    if span == np.timedelta64(0):
+        raise GroundshiftError(
+            "velocity needs two different dates and both images are of "
+            f"{np.datetime_as_string(times['reference'], unit='s')}; "
+            f"{_dates_by_hand(list(times))}"
+        )
+    return float(span / YEAR)
 
 
 def metres_per_pixel(image: GeoBox, grid: GeoBox) -> Linear:
@@ -265,6 +280,11 @@ def metres_per_pixel(image: GeoBox, grid: GeoBox) -> Linear:
     east = ellipsoid.a / np.sqrt(bend) * np.cos(latitude) * unit
     north = ellipsoid.a * (1 - ellipsoid.es) / bend**1.5 * unit
     return Linear(a.a * east, a.b * east, a.d * north, a.e * north)
+
+
+def _dates_by_hand(roles: list[str]) -> str:
+    dates = " and ".join(f"time='YYYY-MM-DD' for the {role}" for role in roles)
+    return f"pass {dates} to open_image"
 
 
 def _linear(planes: Mapping[str, Any], m: Linear) -> dict[str, Any]:

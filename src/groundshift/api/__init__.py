@@ -274,8 +274,8 @@ def _check_dates(reference: xr.DataArray, secondary: xr.DataArray) -> None:
     times = [_time(image) for image in (reference, secondary)]
     if not np.isnat(times).any() and times[0] > times[1]:
         log.warning(
-            "the reference (%s) is later than the secondary (%s): the displacement is that from "
-            "the later to the earlier image",
+            "the reference (%s) is later than the secondary (%s): displacements point from the "
+            "later to the earlier image, velocities forward in time",
             *(np.datetime_as_string(time, unit="s") for time in times),
         )
 

@@ -195,6 +195,8 @@ def track(  # noqa: PLR0913 - one option for each decision that is the user's
     options = {"band": _band(band), "nodata": nodata}
     first = io.open_image(reference, time=reference_time, mask=mask, **options)
     second = io.open_image(secondary, time=secondary_time, **options)
+    if velocity:  # complains about the dates now, and not after the computation
+        field.years_between(first["time"].values, second["time"].values)
     result = api.track(
         first,
         second,
@@ -400,10 +402,13 @@ def _complain(message: str, kind: str = "error: ") -> None:
 
 def _as_options(message: str) -> str:
     """Turn the remedy "pass band=2", which is Python, into "pass --band 2"."""
+    message = re.sub(r"time='([^']+)' for the (reference|secondary)", r"--\2-time \1", message)
     names = "|".join(
         ONLY_HERE | {"coregister", "device", "memory", "radiometry", "search", "stride"}
     )
-    return re.sub(rf"\b(pass|or) ({names})='?([^\s;,']+)'?", r"\1 --\2 \3", message)
+    return re.sub(rf"\b(pass|or) ({names})='?([^\s;,']+)'?", r"\1 --\2 \3", message).replace(
+        " to open_image", ""
+    )
 
 
 def _trace(*, verbose: bool) -> None:
