@@ -176,6 +176,24 @@ def test_the_default_matcher_takes_search_and_stride(monkeypatch):
     assert given == {"search": 99, "stride": 8}
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"search": 0}, "pass search=1 or more"),
+        ({"stride": 3}, "stride=3 is not offered; pass stride=1, 2, 4, 8 or 16"),
+    ],
+)
+def test_what_the_default_matcher_does_not_offer(options, message):
+    with pytest.raises(MatcherError, match=message):
+        track(texture(), texture(), radiometry="optical", **options)
+
+
+def test_complex_images_have_their_own_strides():
+    images = texture() + 1j * texture(seed=3), texture() + 1j * texture(seed=4)
+    with pytest.raises(MatcherError, match="offered for complex images; pass stride=1, 2, 4 or 8"):
+        track(*images, stride=16)
+
+
 def test_blank_images_give_nothing():
     pixels = np.full((64, 64), 7, np.float32)
     result = track(pixels, pixels, MATCHER, radiometry="optical").compute()

@@ -18,6 +18,7 @@ from rasterio.errors import NotGeoreferencedWarning
 
 from groundshift import api, cli, io
 from groundshift.errors import GroundshiftError
+from groundshift.matchers.presets import STRIDES
 from test_api import texture
 
 MATCHER = "NCC(window=16, search=8, stride=8)"
@@ -208,6 +209,23 @@ class TestOthers:
         assert "groundshift track 20200207.tif 20200227.tif motion.tif" in text
         assert "east" in text
 
+    def test_help_knows_the_strides(self, capsys, monkeypatch):
+        """Written there once more: importing them takes longer than help may."""
+        monkeypatch.setenv("COLUMNS", "200")
+        run("track", "--help")
+        *others, largest = map(str, STRIDES)
+        assert f"default matcher: {', '.join(others)} or {largest}." in capsys.readouterr().out
+
+    def test_info_fits_the_terminal(self, pair, tmp_path, capsys, monkeypatch):
+        run("track", *pair, tmp_path / "m.tif", "--matcher", MATCHER, "--no-quicklook")
+        capsys.readouterr()
+        monkeypatch.setenv("COLUMNS", "60")
+        run("info", tmp_path / "m.tif")
+        lines = capsys.readouterr().out.splitlines()
+        first = next(i for i, line in enumerate(lines) if line.startswith("matcher"))
+        assert len(lines[first]) <= 60
+        assert lines[first + 1].startswith(" " * 12 + "peak=")
+
 
 class TestErrors:
     @pytest.mark.parametrize(
@@ -219,6 +237,8 @@ class TestErrors:
             (("track", "a", "b", "c.tif", "--search", "far"), "--search"),
             (("track", "a", "b", "c.tif", "--coregister", "all"), "shift"),
             (("info",), "Missing argument"),
+            (("demo", "--size", "5"), "'--size': it must be greater than or equal to 128 (see"),
+            (("demo", "--seed", "x"), "'--seed': it must be a valid integer (see"),
         ],
     )
     def test_usage(self, capsys, arguments, message):
@@ -228,6 +248,20 @@ class TestErrors:
         assert printed.err.startswith("groundshift: error: ")
         assert len(printed.err.splitlines()) == 1
         assert message in printed.err
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            (("--stride", 3), "stride=3 is not offered; pass --stride 1, 2, 4, 8 or 16\n"),
+            (("--search", 0), "search=0 finds nothing; pass --search 1 or more"),
+            (("--memory", "1MiB"), "1MiB is too small: CoarseToFine needs at least "),
+        ],
+    )
+    def test_settings_of_the_default(self, pair, tmp_path, capsys, options, message):
+        assert run("track", *pair, tmp_path / "o.tif", *options) == 2
+        error = capsys.readouterr().err
+        assert message in error
+        assert len(error) < 200
 
     def test_the_unexpected_is_one_line_too(self, pair, tmp_path, monkeypatch, capsys):
         def broken(*_, **__):

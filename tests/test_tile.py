@@ -265,7 +265,7 @@ class TestPlan:
         assert plan((9000, 9000), LocalMean(stride=1, period=4000), 2**34).tile == 4000
 
     def test_too_little_memory(self):
-        with pytest.raises(GroundshiftError, match=r"budget of 1MiB is too small .* needs \d+MiB"):
+        with pytest.raises(GroundshiftError, match=r"small: LocalMean needs at least \d+MiB;"):
             plan((20000, 20000), LocalMean(halo=200), MIB)
         with pytest.raises(GroundshiftError, match="positive"):
             plan((20, 20), LocalMean(), 0)

@@ -22,6 +22,7 @@ from groundshift.types import Matcher
 DEFAULT = "default"
 SHORT = {"ncc": "NCC", "phase": "PhaseCorrelation", "lsm": "LeastSquares"}
 """Names for the command line besides those of the classes."""
+NUMBERS = {int: "a whole number", float: "a number"}
 UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
 
 
@@ -152,6 +153,7 @@ def _build(name: str, values: dict[str, Any], known: dict[str, type]) -> Any:
         if given not in names:
             raise MatcherError(_unknown(f"parameter of {name}", given, names))
     try:
+        _check_types(typing.get_type_hints(make), values)
         return make(**values)
     except MatcherError:
         raise
@@ -160,6 +162,35 @@ def _build(name: str, values: dict[str, Any], known: dict[str, type]) -> Any:
         raise MatcherError(
             f"{name}({shown}) cannot be used: {error}; see `groundshift matchers`"
         ) from error
+
+
+def _check_types(hints: dict[str, Any], values: dict[str, Any]) -> None:
+    for name, value in values.items():
+        if not _fits(value, hints[name]):
+            raise TypeError(f"{name} must be {_wanted(hints[name])}")
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    if hint in NUMBERS:
+        return isinstance(value, int | hint) and not isinstance(value, bool)
+    if typing.get_origin(hint) is tuple:
+        each = typing.get_args(hint)[0]
+        return isinstance(value, tuple) and all(_fits(item, each) for item in value)
+    # What is no dataclass is a protocol of matchers.
+    return any(isinstance(value, leaf if is_dataclass(leaf) else Matcher) for leaf in _leaves(hint))
+
+
+def _wanted(hint: Any) -> str:
+    if hint in NUMBERS:
+        return NUMBERS[hint]
+    if typing.get_origin(hint) is tuple:
+        return (
+            f"in parentheses with commas, (A, B) or (A,), each {_wanted(typing.get_args(hint)[0])}"
+        )
+    leaves = list(_leaves(hint))
+    return " or ".join(
+        f"{leaf.__name__}()" if is_dataclass(leaf) else "a matcher" for leaf in leaves
+    )
 
 
 def _unknown(what: str, name: str, choices: list[str]) -> str:

@@ -17,6 +17,7 @@ from groundshift import field, grid, matchers, tile
 from groundshift.api import coregistration
 from groundshift.errors import GridError, GroundshiftError, ImageError, MatcherError
 from groundshift.io import radiometry as kinds
+from groundshift.matchers.presets import STRIDES
 from groundshift.types import Matcher
 
 __all__ = ["track"]
@@ -86,10 +87,10 @@ def track(  # noqa: PLR0913 - the verb: one keyword for each decision that is th
         )
     ground = None if stable is None else coregistration.mask(stable, pair[0])
     kind = _radiometry(*pair, radiometry)
-    for image, role in zip(pair, ("reference", "secondary"), strict=True):
-        _check_data(image, role)
     # Complex images are oversampled: the default's pixels are those of the input all the same.
     chosen = _matcher(matcher, search, stride, 2 if kind == "complex" else 1)
+    for image, role in zip(pair, ("reference", "secondary"), strict=True):
+        _check_data(image, role)
     first, second = grid.align(
         *(kinds.detect(image.assign_attrs(radiometry=kind)) for image in pair),
         window=_smallest_window(chosen),
@@ -192,24 +193,34 @@ def _check_data(image: xr.DataArray, role: str) -> None:
 def _matcher(
     matcher: Matcher | None, search: int | None, stride: int | None, scale: int
 ) -> Matcher:
-    chosen = {
-        name: value for name, value in (("search", search), ("stride", stride)) if value is not None
-    }
     if matcher is None:
-        preset = signature(matchers.default).parameters
-        wanted = {name: preset[name].default for name in ("search", "stride")} | chosen
-        return matchers.default(**{name: scale * value for name, value in wanted.items()})
-    if chosen:
-        name, value = next(iter(chosen.items()))
-        raise MatcherError(
-            f"{name}={value} belongs to the default matcher; with a matcher of your own, write it "
-            f"there, as in NCC({name}={value})"
-        )
+        return _default(search, stride, scale)
+    for name, value in (("search", search), ("stride", stride)):
+        if value is not None:
+            raise MatcherError(
+                f"{name}={value} belongs to the default matcher; with a matcher of your own, write "
+                f"it there, as in NCC({name}={value})"
+            )
     if not isinstance(matcher, Matcher):
         raise MatcherError(
             f"{matcher!r} is not a matcher; pass an object such as groundshift.matchers.NCC()"
         )
     return matcher
+
+
+def _default(search: int | None, stride: int | None, scale: int) -> Matcher:
+    """Return the default matcher for pixels of the input, `scale` times those that are matched."""
+    preset = signature(matchers.default).parameters
+    far: int = preset["search"].default if search is None else search
+    step: int = preset["stride"].default if stride is None else stride
+    if far < 1:
+        raise MatcherError(f"search={far} finds nothing; pass search=1 or more pixels")
+    offered = [each // scale for each in STRIDES if each % scale == 0]
+    if step not in offered:
+        kind = " for complex images" if scale > 1 else ""
+        choices = " or ".join(", ".join(map(str, offered)).rsplit(", ", 1))
+        raise MatcherError(f"stride={step} is not offered{kind}; pass stride={choices}")
+    return matchers.default(search=scale * far, stride=scale * step)
 
 
 def _smallest_window(matcher: Any) -> int:

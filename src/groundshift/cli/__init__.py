@@ -102,14 +102,14 @@ def track(  # noqa: PLR0913 - one option for each decision that is the user's
         int | None,
         typer.Option(
             metavar="PIXELS",
-            min=1,
             help="Largest displacement the default matcher looks for, pixels.",
         ),
     ] = None,
     stride: Annotated[
         int | None,
         typer.Option(
-            metavar="PIXELS", min=1, help="Pixels between results of the default matcher."
+            metavar="PIXELS",
+            help="Pixels between results of the default matcher: 1, 2, 4, 8 or 16.",
         ),
     ] = None,
     prior: Annotated[
@@ -381,7 +381,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         _complain(_as_options(str(error)))
         sys.exit(USAGE)
     except _ClickError as error:
-        _complain(f"{error.format_message()} (see groundshift --help)")
+        message = error.format_message().replace("Input should be", "it must be")
+        _complain(f"{message.partition(', unable')[0]} (see groundshift --help)")
         sys.exit(USAGE)
     except Exception as error:  # the last resort before the user
         _trace(verbose=verbose)

@@ -139,7 +139,7 @@ def _field(result: xr.Dataset) -> list[str]:
     )
     for name in ("matcher", "software", "reference", "secondary", "coregistration"):
         if result.attrs.get(name):
-            lines.append(f"{name:<11} {result.attrs[name]}")
+            lines += _wrapped(f"{name:<11} {result.attrs[name]}", 0, 12)
     thin, step = _thinned(result)
     lines += _statistics(thin, step)
     return lines

@@ -181,8 +181,8 @@ def _run(job: _Job, reference: Any, secondary: Any, padding: Any, prior: Any) ->
         for index, plane in enumerate(planes):
             if tuple(plane.shape) != shape:
                 raise MatcherError(
-                    f"{operator!r} returned a plane of {tuple(plane.shape)} cells instead of "
-                    f"{shape} for a block of {left.shape} pixels; see groundshift.types"
+                    f"{type(operator).__name__} returned a plane of {tuple(plane.shape)} cells "
+                    f"instead of {shape} for a block of {left.shape} pixels; see groundshift.types"
                 )
             out[index] = plane.cpu().numpy()
     return out

@@ -1,6 +1,7 @@
 """How large the tiles are and how many run at once, so that they fit into memory."""
 
 import os
+from math import ceil
 from pathlib import Path
 from typing import NamedTuple
 
@@ -82,9 +83,8 @@ def plan(
     if not fitting:
         need = min(_bytes_at_once(shape, each, operator) for each in options)
         raise GroundshiftError(
-            f"a memory budget of {_human(budget)} is too small for {operator!r}, which needs "
-            f"{_human(need)} for its smallest tile; give more memory "
-            "or a matcher with a smaller reach"
+            f"a memory budget of {_human(budget)} is too small: {type(operator).__name__} needs at "
+            f"least {_human(need)}; give more memory or a matcher with a smaller reach"
         )
     return min(fitting, key=lambda each: _time(shape, each, operator))
 
@@ -109,12 +109,12 @@ def check_operator(operator: PairOperator) -> None:
         value = getattr(operator, name, None)
         if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
             raise MatcherError(
-                f"{operator!r} cannot be tiled: its {name} is {value!r} "
+                f"{type(operator).__name__} cannot be tiled: its {name} is {value!r} "
                 f"and must be an integer of at least {least}"
             )
     if operator.period % operator.stride:
         raise MatcherError(
-            f"{operator!r} cannot be tiled: its period {operator.period} must be "
+            f"{type(operator).__name__} cannot be tiled: its period {operator.period} must be "
             f"a multiple of its stride {operator.stride}"
         )
 
@@ -215,8 +215,9 @@ def _control_group_memory(root: Path) -> int | None:
 
 
 def _human(size: float) -> str:
+    """Round up, so that what is said to be needed is enough."""
     for unit in ("B", "KiB", "MiB"):
         if size < 1024:
-            return f"{size:.0f}{unit}"
+            return f"{ceil(size)}{unit}"
         size /= 1024
-    return f"{size:.3g}GiB"
+    return f"{ceil(10 * size) / 10:g}GiB"
