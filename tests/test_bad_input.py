@@ -156,7 +156,7 @@ class TestOut:
     def test_disk_is_full_from_the_start(self, capsys, good, tmp_path, monkeypatch):
         usage = shutil.disk_usage(tmp_path)._replace(free=100)
         monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
-        assert "free" in refused(capsys, tmp_path, good, good)
+        assert "kB are needed and 100 bytes are free" in refused(capsys, tmp_path, good, good)
 
     def test_disk_fills_up_while_computing(self, tmp_path):
         """For real: in a process that may not write files of more than a few kB."""

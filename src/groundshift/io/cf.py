@@ -1,6 +1,7 @@
 """Fields as netCDF (HDF5) and Zarr version 3, after the CF conventions."""
 
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import dask.array as da
 import numpy as np
 import xarray as xr
 from dask import config
+from zarr.errors import ZarrUserWarning
 
 from groundshift.io.scratch import TYPE, Scratch
 
@@ -40,9 +42,10 @@ def write_zarr(path: Path, dataset: xr.Dataset, planes: dict[str, Scratch]) -> N
     ready = prepare(dataset, planes)
     for name in planes:
         ready[name].encoding["chunks"] = tuple(min(CHUNK, n) for n in ready[name].shape)
-    with config.set(scheduler="synchronous"):
-        # Consolidated metadata are not part of version 3.
-        ready.to_zarr(path, mode="w", zarr_format=3, consolidated=False)
+    with config.set(scheduler="synchronous"), warnings.catch_warnings():
+        # Not part of version 3, which zarr warns of: who does not know them reads on without.
+        warnings.filterwarnings("ignore", "Consolidated metadata", ZarrUserWarning)
+        ready.to_zarr(path, mode="w", zarr_format=3, consolidated=True)
 
 
 def reserve(path: Path, size: int) -> None:

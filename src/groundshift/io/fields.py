@@ -126,9 +126,16 @@ def _check_space(out: Path, size: int) -> None:
     free = shutil.disk_usage(out.parent).free
     if free < size:
         raise OutputError(
-            f"cannot write to {out.parent}: {size / 1e6:,.0f} MB are needed and {free / 1e6:,.0f} "
-            "MB are free; free some space or choose another place for OUT"
+            f"cannot write to {out.parent}: {_bytes(size)} are needed and {_bytes(free)} are free; "
+            "free some space or choose another place for OUT"
         )
+
+
+def _bytes(size: int) -> str:
+    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= scale:
+            return f"{size / scale:.1f} {unit}"
+    return f"{size} bytes"
 
 
 @contextmanager
