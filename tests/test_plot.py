@@ -87,6 +87,17 @@ def test_nothing_measured(tmp_path, name):
     plot.quicklook(make(PIXELS, **dict.fromkeys(names, blank)), tmp_path / "a.png")
 
 
+def test_the_share_is_that_of_all_cells():
+    """Of more cells than are drawn."""
+    dx = np.zeros((2500, 4), np.float32)
+    dx[1] = np.nan
+    names = ("dy", "sigma_dy", "sigma_dx", "score")
+    planes = dict.fromkeys(names, np.zeros_like(dx)) | {"dx": dx}
+    view = plot._view(field.build(planes, PIXELS.zoom_to((2500, 4)), stride=1))
+    assert np.isfinite(view.dx).all()
+    assert view.share == pytest.approx(1 - 1 / 2500)
+
+
 def test_a_constant_field_and_four_cells(tmp_path):
     zero = np.zeros((30, 40), np.float32)
     plot.quicklook(make(PIXELS, dx=zero, dy=zero), tmp_path / "a.png")

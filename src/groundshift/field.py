@@ -232,6 +232,23 @@ def velocity(field: xr.Dataset) -> xr.Dataset:
     )
 
 
+def measured(field: xr.Dataset) -> xr.DataArray:
+    """Share of the cells that have a displacement; lazy where the field is."""
+    return (np.isfinite(field["dx"]) & np.isfinite(field["dy"])).mean()
+
+
+def percent(share: float) -> str:
+    """Write a share so that 0 and 100 % mean none and all.
+
+    Examples
+    --------
+    >>> percent(1.0), percent(0.99999)
+    ('100.0 %', '99.9 %')
+    """
+    shown = 100 * share
+    return f"{shown if share in (0, 1) else min(max(shown, 0.1), 99.9):.1f} %"
+
+
 def years_between(reference_time: Any, secondary_time: Any) -> float:
     """Years from the reference to the secondary image, as `velocity` counts them.
 

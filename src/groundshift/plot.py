@@ -42,6 +42,8 @@ class _View(NamedTuple):
     dy: np.ndarray
     sigma: np.ndarray
     score: np.ndarray
+    share: float
+    """Of all cells, that were measured."""
     extent: Extent
     """Left, right, bottom, top in units of the axes."""
     axis_unit: str
@@ -217,13 +219,12 @@ def _histogram(axes: Axes, view: _View) -> None:
             label=f"{name}: median {median:+.3g} {view.unit}",
         )  # pyright: ignore
     axes.axvline(0, color=FAINT, linewidth=0.8, linestyle=(0, (4, 3)))
-    share = np.isfinite(view.dx).mean()
     legend = axes.legend(
         fontsize=8,
         frameon=False,
         loc="upper left",
         bbox_to_anchor=(0, 1.0),
-        title=f"{np.floor(1000 * share) / 10:g} % of cells measured",
+        title=f"{field.percent(view.share)} of cells measured",
         title_fontsize=8,
     )
     legend.get_title().set_color(FAINT)
@@ -267,7 +268,7 @@ def _view(dataset: xr.Dataset) -> _View:
     geobox = field.geobox_of(dataset)
     axis = _axis(geobox, dataset)
     names = ["dx", "dy", "sigma_dx", "sigma_dy", "score"]
-    thin = _thinned(dataset[names]).compute()
+    thin = _thinned(dataset[names]).assign(share=field.measured(dataset)).compute()
     planes = {name: _upright(thin[name], dataset, geobox).astype(np.float32) for name in names}
     unit = "px" if dataset["dx"].attrs.get("units", "m") == "pixel" else "m"
     # Both components weigh the same.
@@ -277,6 +278,7 @@ def _view(dataset: xr.Dataset) -> _View:
         planes["dy"],
         sigma,
         planes["score"],
+        float(thin["share"]),
         _extent(dataset, geobox, axis[0]),
         axis[1],
         unit,

@@ -21,10 +21,11 @@ ABSOLUTE = 0.798
 def summary(result: xr.Dataset) -> list[str]:
     """Say in three lines what was measured."""
     unit = _unit(result)
-    thin = _thinned(result[["dx", "dy", "sigma_dx", "sigma_dy"]])[0].compute()
+    thin = _thinned(result[["dx", "dy", "sigma_dx", "sigma_dy"]])[0]
+    thin = thin.assign(share=field.measured(result)).compute()
     magnitude = np.hypot(thin["dx"].values, thin["dy"].values)
     rows, columns = result.sizes["y"], result.sizes["x"]
-    lines = [f"measured    {_share(magnitude)} of {rows} x {columns} cells"]
+    lines = [f"measured    {field.percent(float(thin['share']))} of {rows} x {columns} cells"]
     known = magnitude[np.isfinite(magnitude)]
     if known.size == 0:
         return [*lines, "displacement nothing could be measured: no texture, no data or no overlap"]
@@ -203,11 +204,7 @@ def _thinned(data: Any) -> tuple[Any, int]:
 
 
 def _share(values: np.ndarray) -> str:
-    share = np.isfinite(values).mean() if values.size else 0.0
-    # Never "100 %" when something is missing.
-    return (
-        f"{100 * share:.1f} %" if share in (0, 1) else f"{min(max(100 * share, 0.1), 99.9):.1f} %"
-    )
+    return field.percent(np.isfinite(values).mean() if values.size else 0.0)
 
 
 def _unit(result: xr.Dataset) -> str:
