@@ -131,7 +131,8 @@ def _overlap(here: GeoBox, there: GeoBox, window: int) -> Crop:
     if height == 0 or width == 0:
         raise GridError(
             f"the images do not overlap: the reference covers {_extent(here)}, the secondary "
-            f"{_extent(there)}; pass images of the same area"
+            f"{_extent(there)}; pass images of one place, or correct the coordinate reference "
+            "system or corner of the wrong one (gdal_edit.py -a_srs ... -a_ullr ...)"
         )
     if min(height, width) < window:
         raise GridError(
