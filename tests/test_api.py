@@ -200,6 +200,16 @@ def test_blank_images_give_nothing():
     assert np.isnan(result["dx"]).all()
 
 
+@pytest.mark.parametrize("lazy", [False, True])
+def test_what_float32_cannot_hold_is_no_data(caplog, lazy):
+    pixels = texture((64, 64)).astype(np.float64)
+    pixels[20:30, 20:30] = 1e300
+    result = track(da.from_array(pixels) if lazy else pixels, texture((64, 64)), MATCHER,
+                   radiometry="optical").compute()  # fmt: skip
+    assert "the reference: values that float32 cannot hold" in caplog.text
+    assert 0.2 < float(np.isfinite(result["dx"]).mean()) < 1
+
+
 def test_images_without_data_are_refused():
     nothing = np.full((64, 64), np.nan, np.float32)
     with pytest.raises(ImageError, match=r"the secondary .* holds no data at all"):

@@ -235,10 +235,17 @@ def test_blocks_do_not_show(tmp_path: Path, chunk: int) -> None:
     np.testing.assert_array_equal(np.concatenate(parts), whole)
 
 
-def test_what_float32_cannot_hold_is_no_data(tmp_path: Path) -> None:
+def test_what_float32_cannot_hold_is_no_data(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     values = NOISE.astype("f8")
     values[0, :3] = 1e300, np.inf, -np.inf
-    image = open_image(write(tmp_path / "a.tif", values)).values
+    path = write(tmp_path / "a.tif", values)
+    image = open_image(path).values
+    assert "a.tif: values that float32 cannot hold" in caplog.text
+    caplog.clear()
+    open_image(path, nodata=1e300).load()
+    assert caplog.text == ""
     assert np.isnan(image[0, :3]).all()
     assert np.isfinite(image).sum() == image.size - 3
 

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from inspect import signature
 from typing import Any
@@ -17,6 +18,7 @@ from groundshift import field, grid, matchers, tile
 from groundshift.api import coregistration
 from groundshift.errors import GridError, GroundshiftError, ImageError, MatcherError
 from groundshift.io import radiometry as kinds
+from groundshift.io.blocks import single
 from groundshift.matchers.presets import STRIDES
 from groundshift.types import Matcher
 
@@ -146,8 +148,13 @@ def _image(data: Any, role: str) -> xr.DataArray:
         )
     if data.dtype.kind not in "fiubc":
         raise ImageError(f"the {role} holds {data.dtype} values, not numbers")
-    wanted = np.complex64 if data.dtype.kind == "c" else np.float32
-    return data.astype(wanted, keep_attrs=True)
+    wanted = np.dtype("complex64" if data.dtype.kind == "c" else "float32")
+    convert = partial(single, missing=False, dtype=wanted, name=f"the {role}")
+    if not hasattr(data.data, "dask"):
+        return data.copy(data=convert(data.values))
+    if data.dtype == wanted:
+        return data
+    return data.copy(data=data.data.map_blocks(convert, meta=np.empty((0, 0), wanted)))
 
 
 def _radiometry(reference: xr.DataArray, secondary: xr.DataArray, given: str | None) -> str:

@@ -299,10 +299,17 @@ def _start(*, verbose: bool) -> None:
 
 
 class _Lines(logging.Handler):
-    """Writes to whatever stderr is at the time."""
+    """Writes to whatever stderr is at the time; what several tiles say, once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
-        typer.echo(self.format(record).replace("WARNING", "warning"), err=True)
+        line = self.format(record).replace("WARNING", "warning")
+        if line not in self._said:
+            self._said.add(line)
+            typer.echo(line, err=True)
 
 
 def _finish(result: Any, out: Path, reference: Any | None) -> Any:

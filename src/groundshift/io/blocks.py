@@ -4,12 +4,14 @@ Every block opens the file anew (about a millisecond): GDAL's handles must not b
 threads, and an array that holds a path and not a handle can be pickled to any worker.
 """
 
+import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from rasterio._path import _parse_path
 from rasterio.env import Env
 from rasterio.errors import RasterioError
@@ -18,6 +20,8 @@ from rasterio.windows import Window
 
 from groundshift.errors import ImageError
 from groundshift.io.zeros import REACH, zero_areas
+
+log = logging.getLogger(__name__)
 
 CACHE = 256
 """Memory for GDAL's blocks, MB."""
@@ -107,13 +111,10 @@ class Band:
     def _values(self, raw: np.ndarray, missing: np.ndarray) -> np.ndarray:
         if self.palette is not None:
             raw = np.asarray(self.palette)[raw]
-        with np.errstate(over="ignore", invalid="ignore"):
-            if (self.scale, self.offset) != (1.0, 0.0):
+        if (self.scale, self.offset) != (1.0, 0.0):
+            with np.errstate(over="ignore", invalid="ignore"):
                 raw = raw * self.scale + self.offset
-            values = raw.astype(self.dtype)
-        # Infinity, and what does not fit into float32, is no measurement either.
-        values[missing | ~np.isfinite(values)] = np.nan
-        return values
+        return single(raw, missing, self.dtype, self.path)
 
     def _damaged(self, error: Exception, *window: int) -> str:
         if is_file(self.path) and not Path(self.path).exists():
@@ -145,6 +146,26 @@ def _span(key: Any, size: int) -> _Span:
 
 def _window(top: int, bottom: int, left: int, right: int) -> Window:
     return Window.from_slices((top, bottom), (left, right))
+
+
+def single(values: np.ndarray, missing: ArrayLike, dtype: np.dtype, name: str) -> np.ndarray:
+    """Return values in single precision, with NaN for what is no measurement.
+
+    That is what is missing, infinity, and, with a warning in the log, what float32 cannot hold.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        result = values.astype(dtype)
+    lost = ~np.isfinite(result)
+    if values.dtype.itemsize > dtype.itemsize and np.any(
+        lost & np.isfinite(values) & np.logical_not(missing)
+    ):
+        log.warning(
+            "%s: values that float32 cannot hold (beyond 3.4e38) are taken as no data; declare "
+            "them with nodata=, or rescale the image",
+            name,
+        )
+    result[missing | lost] = np.nan
+    return result
 
 
 def environment(*, as_stored: bool = False) -> Env:
