@@ -1,6 +1,7 @@
 """The verb `track`: images in, a labelled and documented field out."""
 
 import logging
+import re
 import subprocess
 import sys
 
@@ -10,7 +11,7 @@ import pytest
 import xarray as xr
 from affine import Affine
 from odc.geo.geobox import GeoBox
-from scipy.ndimage import fourier_shift, gaussian_filter
+from scipy.ndimage import fourier_shift, gaussian_filter, map_coordinates
 
 import groundshift
 from groundshift import field, matchers
@@ -83,8 +84,6 @@ def test_images_on_shifted_grids_are_aligned():
 def test_coregistration_removes_the_global_motion(kind, scale):
     rows, columns = np.mgrid[:192, :192].astype(np.float32)
     base = texture((192, 192), seed=4)
-    from scipy.ndimage import map_coordinates
-
     geobox = GeoBox((192, 192), GRID.affine, "EPSG:32633")
     # What is at (y, x) in the reference is at (y + 1.5 + scale * y, x - 2.25) in the secondary.
     places = [(rows - 1.5) / (1 + scale), columns + 2.25]
@@ -101,6 +100,37 @@ def test_coregistration_removes_the_global_motion(kind, scale):
     assert float(result["dx"][10:14, 10:14].median()) == pytest.approx(30, abs=3)
     assert result.attrs["coregistration"].startswith(kind)
     assert "removed a global" in result.attrs["history"]
+
+
+def coregistration_of(geobox, kind, scale=1.0):
+    pixels = texture((160, 160), seed=2)
+    i, j = np.mgrid[:160, :160]
+    moved = map_coordinates(pixels, [(i - 2) / scale, j - 3], order=5, mode="reflect")
+    result = track(image(pixels, geobox), image(moved, geobox), MATCHER, coregister=kind)
+    return result.attrs["coregistration"]
+
+
+@pytest.mark.parametrize(
+    ("affine", "crs", "said"),
+    [
+        (Affine(10, 0, 5e5, 0, -10, 4e6), "EPSG:32633", (30, -20, "m (east, north)")),
+        (Affine(10, 0, 5e5, 0, 10, 4e6), "EPSG:32633", (30, 20, "m (east, north)")),
+        (Affine(1e-4, 0, 15, 0, -1e-4, 60), "EPSG:4326", (16.74, -22.28, "m (east, north)")),
+        (Affine(1, 0, -0.5, 0, 1, -0.5), None, (3, 2, "px (right, down)")),
+    ],
+)
+def test_coregistration_is_told_in_the_field_s_convention(affine, crs, said):
+    text = coregistration_of(GeoBox((160, 160), affine, crs), "shift")
+    dx, dy, unit = re.match(r"shift: dx=(\S+), dy=(\S+) (.*\)), from", text).groups()
+    assert (float(dx), float(dy)) == pytest.approx(said[:2], rel=0.01)
+    assert unit == said[2]
+
+
+def test_an_affine_is_told_at_the_centre():
+    text = coregistration_of(GeoBox((160, 160), GRID.affine, GRID.crs), "affine", 1.01)
+    dx, dy, xx, yx, xy, yy = (float(number) for number in re.findall(r"[+-]\d[-.\de]*", text))
+    assert (dx, dy) == pytest.approx((30, -20 - 0.1 * 79.5), rel=0.02)
+    assert (xx, yx, xy, yy) == pytest.approx((0, 0, 0, 0.01), abs=5e-4)
 
 
 def test_stable_ground_must_exist_and_fit():

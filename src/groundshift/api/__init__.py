@@ -102,13 +102,15 @@ def track(  # noqa: PLR0913 - the verb: one keyword for each decision that is th
     if prior is not None:
         centre = _prior(prior, geobox)
         chosen = _reaching(chosen, centre)
-    motion = None
+    removed = ""
     settings = {"memory": memory, "device": device}
     if coregister is not None:
         motion = coregistration.fit(coregister, chosen, first, second, ground, centre, **settings)
         second = coregistration.apply(second, motion)
         centre = None if centre is None else coregistration.remove(centre, motion)
-        steps.append(f"removed a global {coregister}: {motion}")
+        removed = f"{coregister}: {coregistration.describe(motion, geobox)}"
+        steps.append(f"removed a global {removed}")
+        log.info("removed a global %s", removed)
     planes = tile.map_pair(chosen, first, second, centre, **settings)
     result = field.build(
         planes,
@@ -121,8 +123,8 @@ def track(  # noqa: PLR0913 - the verb: one keyword for each decision that is th
     )
     result.attrs |= {"reference": _source(pair[0]), "secondary": _source(pair[1])}
     result.attrs |= {"radiometry": kind}
-    if motion is not None:
-        result.attrs["coregistration"] = f"{coregister}: {motion}"
+    if removed:
+        result.attrs["coregistration"] = removed
     return result
 
 

@@ -5,14 +5,14 @@ shear or a stretch, that has nothing to do with the ground. The matcher itself m
 sample of tiles; a robust fit ignores what really moved as long as that is the smaller part.
 """
 
-import logging
 from typing import Any
 
 import dask
 import numpy as np
 import xarray as xr
+from odc.geo.geobox import GeoBox
 
-from groundshift import grid, tile
+from groundshift import field, grid, tile
 from groundshift.errors import GridError, GroundshiftError
 from groundshift.types import Matcher
 
@@ -23,8 +23,6 @@ SAMPLE_TILE = 256
 """Their side in pixels, roughly."""
 FLOOR = 0.05
 """Pixels added to every sigma: no single match is trusted more than this."""
-
-log = logging.getLogger(__name__)
 
 
 def fit(
@@ -52,9 +50,37 @@ def fit(
             *([plane.blocks[block] for plane in planes[:4]] for block in chosen)
         )
     dy, dx, y, x, weights = _points(planes.dy, chosen, cells, ground, matcher.stride)
-    motion = grid.fit_motion(dy, dx, y, x, weights, kind=kind)
-    log.info("co-registration: %s", motion)
-    return motion
+    return grid.fit_motion(dy, dx, y, x, weights, kind=kind)
+
+
+def describe(motion: grid.Motion, geobox: GeoBox) -> str:
+    """Say in the convention and the units of a field what was removed; for provenance.
+
+    Parameters
+    ----------
+    geobox
+        Grid of the images; where metres differ over it, and for an affine, its centre counts.
+    """
+    rows, columns = geobox.shape.yx
+    centre = geobox[rows // 2 : rows // 2 + 1, columns // 2 : columns // 2 + 1]
+    m = field.metres_per_pixel(geobox, centre)
+    metres = np.array([[float(np.squeeze(value)) for value in pair] for pair in (m[:2], m[2:])])
+    # In the order of a field, x before y.
+    linear = (motion.transform[:, :2] - np.eye(2))[::-1, ::-1]
+    shift = motion.transform[::-1, 2] + linear @ ((columns - 1) / 2, (rows - 1) / 2)
+    dx, dy = metres @ shift
+    unit, where = ("px", "right, down") if geobox.crs is None else ("m", "east, north")
+    text = f"dx={dx:+.3f}, dy={dy:+.3f} {unit} ({where})"
+    if linear.any():
+        (xx, xy), (yx, yy) = metres @ linear @ np.linalg.inv(metres)
+        text += (
+            f" at the centre, per {unit} along x {xx:+.3g}, {yx:+.3g}, along y {xy:+.3g}, {yy:+.3g}"
+        )
+    residual = motion.sigma * float(np.sqrt(abs(np.linalg.det(metres))))
+    return (
+        f"{text}, from {motion.points} points, residual {residual:.3g} {unit}, "
+        f"{100 * motion.inliers:.0f} % inliers"
+    )
 
 
 def apply(secondary: xr.DataArray, motion: grid.Motion) -> xr.DataArray:

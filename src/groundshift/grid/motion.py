@@ -29,17 +29,6 @@ class Motion(NamedTuple):
     inliers: float
     """Share of them that the fit explains."""
 
-    def __str__(self) -> str:
-        """Describe the motion in a line, for provenance."""
-        (yy, yx, ty), (xy, xx, tx) = self.transform
-        linear = "" if (yy, yx, xy, xx) == (1, 0, 0, 1) else (
-            f", linear part [[{yy:.6f}, {yx:.6f}], [{xy:.6f}, {xx:.6f}]]"
-        )  # fmt: skip
-        return (
-            f"dy={ty:.3f}, dx={tx:.3f} px{linear} from {self.points} points, residual "
-            f"{self.sigma:.3f} px, {100 * self.inliers:.0f} % inliers"
-        )
-
 
 def fit_motion(
     dy: ArrayLike,
