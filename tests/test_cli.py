@@ -181,6 +181,18 @@ class TestOthers:
         assert "not georeferenced" in text
         assert "date        unknown" in text
 
+    def test_info_on_several_bands(self, tmp_path, capsys):
+        pixels = np.stack([texture(seed=seed) for seed in range(3)])
+        path = write(tmp_path / "rgb.tif", pixels, photometric="RGB")
+        assert run("info", path) == 0
+        text = capsys.readouterr().out
+        assert "128 columns x 96 rows" in text
+        assert "band 2      green, float32\n" in text
+        assert "pass --band NUMBER" in text
+        assert "median" not in text
+        assert run("info", path, "--band", "3") == 0
+        assert f"max {pixels[2].max():.4g}" in capsys.readouterr().out
+
     def test_matchers(self, capsys):
         assert run("matchers") == 0
         text = capsys.readouterr().out

@@ -10,7 +10,7 @@ import xarray as xr
 
 from groundshift import config, field, io, synth
 from groundshift.errors import GroundshiftError, ImageError
-from groundshift.io import radiometry
+from groundshift.io import radiometry, raster
 
 SAMPLE = 2000
 """Cells or pixels read along each axis at most; statistics are of every so many of them."""
@@ -50,12 +50,11 @@ def file(path: str, band: int | str | None) -> list[str]:
         return [f"{path}: displacement field", *_field(io.open_field(path))]
     except GroundshiftError as not_a_field:
         try:
-            image = io.open_image(path, band=band)
+            return [f"{path}: image", *_image(path, band)]
         except ImageError as not_an_image:
             # Of a container that holds a result, the field's complaint is the one that helps.
             useful = str(path).lower().endswith(".zarr")
             raise (not_a_field if useful else not_an_image) from None
-        return [f"{path}: image", *_image(image)]
 
 
 def errors(measured: xr.Dataset, sample: synth.Sample, coherence: float) -> list[str]:
@@ -146,9 +145,20 @@ def _field(result: xr.Dataset) -> list[str]:
     return lines
 
 
-def _image(image: xr.DataArray) -> list[str]:
+def _image(path: str, band: int | str | None) -> list[str]:
+    bands = raster.bands(path)
+    listed = [f"{f'band {each.number}':<12}{each.name}, {each.dtype}" for each in bands]
+    lines = listed if len(bands) > 1 else []
+    try:
+        image = io.open_image(path, band=band)
+    except ImageError:
+        if band is not None or len(bands) < 2:
+            raise
+        image = io.open_image(path, band=1)
+        hint = "values      of one band: pass --band NUMBER"
+        return [*_grid(image), _dates(image, "time"), *lines, hint]
     kind = "complex" if image.dtype.kind == "c" else "real"
-    lines = [*_grid(image), _dates(image, "time")]
+    lines = [*_grid(image), _dates(image, "time"), *lines]
     lines.append(f"values      {kind}, taken as {radiometry.guess(image)}")
     thin, step = _thinned(image)
     values = abs(thin) if kind == "complex" else thin

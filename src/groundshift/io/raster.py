@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from math import ceil
 from pathlib import Path
+from typing import NamedTuple
 
 import dask.array as da
 import numpy as np
@@ -58,6 +59,21 @@ def open(
         if mask is not None:
             _check_mask(mask, dataset.shape)
         return _image(dataset, path, band, nodata, mask, time)
+
+
+class BandInfo(NamedTuple):
+    """What a file says about one of its bands."""
+
+    number: int
+    """From 1."""
+    name: str
+    dtype: str
+
+
+def bands(path: str) -> list[BandInfo]:
+    """List the bands of a file."""
+    with inspect(path) as dataset:
+        return [BandInfo(i, _band_name(dataset, i), dataset.dtypes[i - 1]) for i in dataset.indexes]
 
 
 @contextmanager
