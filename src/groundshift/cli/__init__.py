@@ -314,7 +314,7 @@ class _Lines(logging.Handler):
 
 def _finish(result: Any, out: Path, reference: Any | None) -> Any:
     """Compute, write, draw and summarise; return what was written."""
-    from groundshift import io, plot, tile
+    from groundshift import io, tile
     from groundshift.cli import report
 
     with tile.computing():
@@ -322,6 +322,8 @@ def _finish(result: Any, out: Path, reference: Any | None) -> Any:
     written = io.open_field(out)
     wrote = [str(out)]
     if reference is not None:
+        from groundshift import plot
+
         picture = out.with_suffix(".png")
         with tile.computing(progress=False):
             plot.quicklook(written, picture, reference=reference)

@@ -9,7 +9,6 @@ import dask.array as da
 import numpy as np
 import xarray as xr
 from dask import config
-from zarr.errors import ZarrUserWarning
 
 from groundshift.io.scratch import TYPE, Scratch
 
@@ -39,6 +38,8 @@ def write_netcdf(path: Path, dataset: xr.Dataset, planes: dict[str, Scratch]) ->
 
 def write_zarr(path: Path, dataset: xr.Dataset, planes: dict[str, Scratch]) -> None:
     """Write a folder."""
+    from zarr.errors import ZarrUserWarning  # not above: zarr takes long to import
+
     ready = prepare(dataset, planes)
     for name in planes:
         ready[name].encoding["chunks"] = tuple(min(CHUNK, n) for n in ready[name].shape)
