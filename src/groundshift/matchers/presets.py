@@ -24,12 +24,16 @@ def default(search: int = 64, stride: int = 4) -> CoarseToFine:
     odd = stride % 2
     search = max(search, 4)
     coarse = MultiWindow(
-        NCC(window=96, search=search, stride=32, peak=Gaussian()), windows=(32, 96), agreement=32
+        NCC(window=96, search=search, stride=32, peak=Gaussian()),
+        windows=(32, 96, 160),
+        agreement=32,
     )
     middle = MultiWindow(
-        NCC(window=40, search=5, stride=8, peak=Gaussian()), windows=(24, 40, 72), agreement=24
+        NCC(window=40, search=5, stride=8, peak=Gaussian()),
+        windows=(24, 40, 72, 104),
+        agreement=24,
     )
-    first = MultiWindow(LeastSquares(stride=4), windows=(12, 20, 28), quadratic=(36, 52, 68))
+    first = MultiWindow(LeastSquares(stride=4), windows=(12, 20, 28), quadratic=(36, 52, 68, 132))
     last = MultiWindow(
         LeastSquares(window=36 - odd, stride=stride),
         windows=tuple(w - odd for w in (12, 20, 28)),
