@@ -18,6 +18,7 @@ from groundshift import field, matchers
 from groundshift.api import track
 from groundshift.errors import GridError, GroundshiftError, ImageError, MatcherError
 from groundshift.matchers import NCC
+from groundshift.synth import Constant, speckle_sample
 
 MATCHER = NCC(window=16, search=8, stride=8)
 GRID = GeoBox((96, 128), Affine(10, 0, 5e5, 0, -10, 4e6), "EPSG:32633")
@@ -238,6 +239,14 @@ def test_what_float32_cannot_hold_is_no_data(caplog, lazy):
                    radiometry="optical").compute()  # fmt: skip
     assert "the reference: values that float32 cannot hold" in caplog.text
     assert 0.2 < float(np.isfinite(result["dx"]).mean()) < 1
+
+
+@pytest.mark.parametrize(("bandwidth", "warned"), [(0.8, True), (0.4, False)])
+def test_undersampled_speckle_is_warned_of(caplog, bandwidth, warned):
+    pair = speckle_sample(Constant(0, 0), size=192, coherence=1, seed=1, bandwidth=bandwidth)
+    result = track(pair.reference.numpy(), pair.secondary.numpy(), MATCHER, radiometry="amplitude")
+    assert ("give the complex images" in caplog.text) == warned
+    assert ("aliased beyond 0.5" in result.attrs.get("aliasing", "")) == warned
 
 
 def test_images_without_data_are_refused():

@@ -9,7 +9,8 @@ from odc.geo.geobox import GeoBox
 
 from groundshift.errors import ImageError
 from groundshift.grid import coordinates
-from groundshift.io.radiometry import RADIOMETRIES, detect, guess
+from groundshift.io.radiometry import RADIOMETRIES, detect, guess, speckle_bandwidth
+from groundshift.synth import Constant, speckle_sample
 
 SHAPE = (300, 320)
 GRID = GeoBox(SHAPE, Affine.translation(-0.5, -0.5), None)
@@ -145,3 +146,27 @@ def test_contradictions() -> None:
         detect(image(photo(), radiometry="complex"))
     with pytest.raises(ImageError, match="is complex, so its radiometry cannot be intensity"):
         detect(image(photo() * 1j, radiometry="intensity"))
+
+
+def amplitude_of(bandwidth: float) -> np.ndarray:
+    pair = speckle_sample(Constant(0, 0), size=320, coherence=1, seed=1, bandwidth=bandwidth)
+    return pair.reference.numpy()[: SHAPE[0]]
+
+
+@pytest.mark.parametrize("bandwidth", [0.3, 0.4, 0.5, 0.6, 0.8])
+def test_the_bandwidth_of_speckle_whatever_the_radiometry(bandwidth: float) -> None:
+    values = amplitude_of(bandwidth)
+    kinds = {"amplitude": values, "intensity": values**2, "db": 20 * np.log10(values)}
+    for kind, pixels in kinds.items():
+        assert speckle_bandwidth(image(pixels), kind) == pytest.approx(bandwidth, abs=0.04)
+
+
+def test_hills_do_not_hide_the_bandwidth_of_speckle() -> None:
+    assert speckle_bandwidth(image(intensity()), "intensity") == pytest.approx(0.76, abs=0.04)
+
+
+def test_other_images_have_no_single_look_speckle() -> None:
+    assert speckle_bandwidth(image(intensity(looks=4)), "intensity") == 0
+    assert speckle_bandwidth(image(photo()), "optical") == 0
+    assert speckle_bandwidth(image(np.full(SHAPE, np.nan)), "amplitude") == 0
+    assert speckle_bandwidth(image(np.zeros(SHAPE)), "amplitude") == 0

@@ -137,7 +137,7 @@ def _field(result: xr.Dataset) -> list[str]:
         f"convention  what is at (x, y) in the reference is at (x + dx, y + dy) in the secondary; "
         f"+dx is {across}, +dy is {along}; NaN is not measured"
     )
-    for name in ("matcher", "software", "reference", "secondary", "coregistration"):
+    for name in ("matcher", "software", "reference", "secondary", "coregistration", "aliasing"):
         if result.attrs.get(name):
             lines += _wrapped(f"{name:<11} {result.attrs[name]}", 0, 12)
     thin, step = _thinned(result)

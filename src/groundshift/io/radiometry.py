@@ -9,11 +9,13 @@ import re
 from pathlib import PurePath
 
 import numpy as np
+import torch
 import xarray as xr
 from numpy.typing import NDArray
 
 from groundshift.errors import ImageError
 from groundshift.io.oversample import amplitude
+from groundshift.matchers.peak import band_of_speckle
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +36,16 @@ RADAR = re.compile(
 WINDOW = 11
 """Side of the windows in which speckle is measured, pixels."""
 SAMPLE = 16 * WINDOW
+NEIGHBOURS = 2 * WINDOW
+"""Side of those in which its correlation is: the mean of a small window takes part of it away."""
+SINGLE_LOOK = 1.5
+"""Looks up to which speckle counts as single-look."""
+POWER = {
+    "amplitude": np.square,
+    "intensity": np.asarray,
+    "db": lambda values: 10 ** (values / 10),
+}
+"""From what an image holds to intensity."""
 SPECKLE = 0.35
 """Relative scatter in the calmest tenth of the windows that only single-look speckle reaches."""
 INTENSITY = 1.4
@@ -109,6 +121,30 @@ def detect(image: xr.DataArray) -> xr.DataArray:
     )
 
 
+def speckle_bandwidth(image: xr.DataArray, kind: str) -> float:
+    """Cycles per pixel that single-look speckle fills; 0 where an image does not show any.
+
+    Detection doubles the bandwidth, so that from 0.5 on the image is aliased. Read from the
+    correlation of neighbouring pixels in the calmer half of a sample; multilooked images, and those
+    that are not radar, have no single-look speckle.
+    """
+    if kind not in POWER:
+        return 0.0
+    power = POWER[kind](_windows(image, NEIGHBOURS))
+    power = power[power.mean(axis=1) > 0]
+    if power.size == 0:
+        return 0.0
+    scatter = _scatter(power)
+    calm = power[scatter <= np.median(scatter)]
+    relative = (calm / calm.mean(axis=1, keepdims=True) - 1).reshape(-1, NEIGHBOURS, NEIGHBOURS)
+    variance = float((relative**2).mean())
+    if variance * SINGLE_LOOK < 1:
+        return 0.0
+    along = (relative[:, 1:] * relative[:, :-1]).mean() / variance
+    across = (relative[:, :, 1:] * relative[:, :, :-1]).mean() / variance
+    return float(band_of_speckle(torch.tensor(min(along, across))))
+
+
 def _names(source: str) -> tuple[str, str]:
     """Names of radar and of optical missions in the file's name, else in that of its folder."""
     for part in PurePath(source).parts[:-3:-1]:
@@ -150,16 +186,16 @@ def _scatter(windows: NDArray[np.float64]) -> NDArray[np.float64]:
     return windows.std(axis=1) / np.where(mean > 0, mean, np.inf)
 
 
-def _windows(image: xr.DataArray) -> NDArray[np.float64]:
+def _windows(image: xr.DataArray, side: int = WINDOW) -> NDArray[np.float64]:
     """Complete windows from five places of the image, shape (n, pixels)."""
     height, width = image.shape
     found = []
     for fy, fx in ((0.5, 0.5), (0.25, 0.25), (0.25, 0.75), (0.75, 0.25), (0.75, 0.75)):
         top, left = (int(f * max(n - SAMPLE, 0)) for f, n in ((fy, height), (fx, width)))
         part = np.asarray(image.data[top : top + SAMPLE, left : left + SAMPLE], np.float64)
-        rows, columns = (n // WINDOW for n in part.shape)
-        part = part[: rows * WINDOW, : columns * WINDOW]
-        tiles = part.reshape(rows, WINDOW, columns, WINDOW).swapaxes(1, 2)
-        found.append(tiles.reshape(rows * columns, WINDOW * WINDOW))
+        rows, columns = (n // side for n in part.shape)
+        part = part[: rows * side, : columns * side]
+        tiles = part.reshape(rows, side, columns, side).swapaxes(1, 2)
+        found.append(tiles.reshape(rows * columns, side * side))
     windows = np.concatenate(found)
     return windows[np.isfinite(windows).all(axis=1)]
