@@ -236,33 +236,43 @@ class TestPlan:
         monkeypatch.setattr(memory, "cores", lambda: 4)
 
     def test_large_tiles_for_every_core_when_there_is_memory(self):
-        assert plan((20000, 20000), LocalMean(halo=50), 8192 * MIB) == (2048, 4, 1)
+        assert plan((20000, 20000), LocalMean(halo=50), 8192 * MIB) == (2048, 2048, 4, 1)
 
     def test_the_budget_holds_and_tiles_shrink(self):
         operator = LocalMean(halo=50)
         sizes = []
         for budget in (8000 * MIB, 2000 * MIB, 500 * MIB, 100 * MIB, 20 * MIB):
             chosen = plan((20000, 20000), operator, budget)
-            assert chosen.workers * (chosen.tile + 100) ** 2 * memory.BYTES_PER_PIXEL <= budget
-            assert chosen.tile % operator.period == 0
-            sizes.append(chosen.tile)
+            block = (chosen.height + 100) * (chosen.width + 100)
+            assert chosen.workers * block * memory.BYTES_PER_PIXEL <= budget
+            assert chosen.height % operator.period == chosen.width % operator.period == 0
+            sizes.append(chosen.height * chosen.width)
         assert sizes == sorted(sizes, reverse=True)
 
     def test_fewer_at_once_before_tiny_tiles(self):
         chosen = plan((20000, 20000), LocalMean(halo=200), 150 * MIB)
         assert chosen.workers == 1
-        assert chosen.tile > 200
+        assert min(chosen.height, chosen.width) > 200
         assert chosen.threads == 4
 
     def test_an_image_of_one_tile(self):
-        assert plan((90, 50), LocalMean(halo=500), 8192 * MIB) == (92, 1, 4)
+        assert plan((90, 50), LocalMean(halo=500), 8192 * MIB) == (92, 52, 1, 4)
 
     def test_an_operator_states_its_own_appetite(self):
         light, heavy = (plan((9999, 9999), op(), 1000 * MIB) for op in (LocalMean, Hungry))
-        assert heavy.tile * heavy.workers < light.tile * light.workers
+        area = [each.height * each.width * each.workers for each in (heavy, light)]
+        assert area[0] < area[1]
 
     def test_a_period_above_the_largest_tile(self):
-        assert plan((9000, 9000), LocalMean(stride=1, period=4000), 2**34).tile == 4000
+        chosen = plan((9000, 9000), LocalMean(stride=1, period=4000), 2**34)
+        assert (chosen.height, chosen.width) == (4000, 4000)
+
+    def test_strips_where_they_share_less_halo_than_squares(self, monkeypatch):
+        monkeypatch.setattr(memory, "cores", lambda: 2)
+        assert plan((2048, 2048), LocalMean(halo=600), 8192 * MIB) in {
+            (1024, 2048, 2, 1),
+            (2048, 1024, 2, 1),
+        }
 
     def test_too_little_memory(self):
         with pytest.raises(GroundshiftError, match=r"small: LocalMean needs at least \d+MiB;"):
@@ -286,7 +296,7 @@ class TestPlan:
 class TestComputing:
     @pytest.mark.parametrize("workers", [1, 2])
     def test_no_more_tiles_at_once_than_planned(self, pair, monkeypatch, workers):
-        monkeypatch.setattr(tile, "plan", lambda *_, **__: memory.Plan(8, workers, 1))
+        monkeypatch.setattr(tile, "plan", lambda *_, **__: memory.Plan(8, 8, workers, 1))
         busy, most, lock = 0, 0, threading.Lock()
 
         def linger(*_):
@@ -302,7 +312,7 @@ class TestComputing:
         assert most == workers
 
     def test_torch_threads_are_shared_out_and_restored(self, pair, monkeypatch):
-        monkeypatch.setattr(tile, "plan", lambda *_, **__: memory.Plan(64, 1, 3))
+        monkeypatch.setattr(tile, "plan", lambda *_, **__: memory.Plan(64, 64, 1, 3))
         seen = []
 
         before = torch.get_num_threads()

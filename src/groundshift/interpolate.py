@@ -172,6 +172,31 @@ def _sample(image: Tensor, valid: Tensor | None, y: Tensor, x: Tensor, taps: int
     return torch.where(inside, total / weight, torch.nan)
 
 
+def gradient(image: Tensor, margin: int, taps: int = 8) -> Warped:
+    """Value and derivatives at the pixels themselves: `warp_cells` without a displacement.
+
+    Parameters
+    ----------
+    image
+        Shape ``(H + 2 * margin, W + 2 * margin)``, without NaN.
+    margin
+        At least ``taps // 2``, pixels.
+    """
+    slope = weights_at(torch.zeros(()), taps, derivative=True).tolist()
+    rows, columns = (n - 2 * margin for n in image.shape)
+
+    def moved(dy: int, dx: int) -> Tensor:
+        return image[margin + dy :, margin + dx :][:rows, :columns]
+
+    dy, dx = (torch.zeros_like(moved(0, 0)) for _ in range(2))
+    # At a whole pixel the kernel's slope is antisymmetric, but for the rounding of its table.
+    for k in range(1, taps // 2):
+        weight = (slope[taps // 2 - 1 + k] - slope[taps // 2 - 1 - k]) / 2
+        dy += weight * (moved(k, 0) - moved(-k, 0))
+        dx += weight * (moved(0, k) - moved(0, -k))
+    return Warped(moved(0, 0), dy, dx)
+
+
 def warp_cells(
     image: Tensor, dy: Tensor, dx: Tensor, cell: int, margin: int, taps: int = 8
 ) -> Warped:

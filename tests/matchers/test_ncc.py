@@ -5,9 +5,8 @@ import pytest
 import torch
 
 from groundshift.errors import MatcherError
-from groundshift.matchers import NCC, Gaussian, Sinc
-from groundshift.matchers import ncc as module
-from groundshift.matchers.windows import Window
+from groundshift.matchers import NCC, Gaussian, Sinc, lagged
+from groundshift.matchers.windows import Window, base_cell
 from pairs import match, moved
 
 
@@ -38,7 +37,7 @@ def test_surfaces_equal_the_textbook(side: int, stride: int, search: int, *, hol
     context = matcher.context
     first = a[halo - context : halo + size + context, halo - context : halo + size + context]
     second = b[: 2 * halo + size, : 2 * halo + size]
-    base = module.base_cell(stride, (side,))
+    base = base_cell(stride, (side,))
     volume = torch.cat(
         [v[0] for v in matcher._volumes(first, second, (Window(side),), base, context)]
     )
@@ -55,11 +54,27 @@ def test_shifts_and_fft_agree(cell: int, search: int) -> None:
     a = torch.randn(64, 96, generator=generator)
     b = torch.randn(64 + 2 * search, 96 + 2 * search, generator=generator)
     torch.testing.assert_close(
-        module._by_fft(a, b, cell, search),
-        module._by_shifts(a, b, cell, search),
+        lagged._by_fft(a, b, cell, search),
+        lagged._by_shifts(a, b, cell, search),
         rtol=1e-4,
         atol=1e-3,
     )
+
+
+@pytest.mark.parametrize(("cell", "search"), [(4, 3), (8, 3), (16, 20)])
+def test_masked_sums_where_pixels_are_missing(cell: int, search: int) -> None:
+    generator = torch.Generator().manual_seed(2)
+    a = torch.randn(80, 112, generator=generator)
+    b = torch.randn(80 + 2 * search, 112 + 2 * search, generator=generator)
+    a[:20], a[60, 70], b[:, 90:], b[50:53, 30] = torch.nan, torch.nan, torch.nan, torch.nan
+    known_a, known_b = (~torch.isnan(plane) for plane in (a, b))
+    a0, b0 = torch.nan_to_num(a), torch.nan_to_num(b)
+    pairs = (a0, known_b), (known_a, b0), (a0**2, known_b), (known_a, b0**2), (known_a, known_b)
+    for found, (first, second) in zip(
+        lagged.masked_cell_sums(a, b, cell, search), pairs, strict=True
+    ):
+        expected = lagged._by_shifts(first.float(), second.float(), cell, search)
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-3)
 
 
 def test_exact_peak_does_not_lock_to_pixels_and_three_points_do() -> None:

@@ -100,7 +100,13 @@ class CoarseToFine:
         shape = (reference.shape[0], reference.shape[1])
         estimate = None
         for area, stage in zip(self.areas, self.stages, strict=True):
-            estimate = match_known_part(stage, reference, secondary, prior, margin - area)
+            (estimate,) = match_known_part(
+                lambda *images, stage=stage: (stage.match(*images),),
+                1,
+                (stage.stride, stage.period),
+                (reference, secondary, prior),
+                margin - area,
+            )
             prior = as_prior(estimate, stage.stride, margin - area, shape)
         assert estimate is not None
         return estimate
@@ -189,7 +195,13 @@ class MultiWindow:
         """Match inputs that carry `margin` pixels of context, at least the halo."""
         windows = self.all_windows
         inner = margin - self._around
-        estimates = self.matcher.match_windows(reference, secondary, prior, inner, windows)
+        estimates = match_known_part(
+            lambda a, b, prior, edge: self.matcher.match_windows(a, b, prior, edge, windows),
+            len(windows),
+            (self.stride, self.period),
+            (reference, secondary, prior),
+            inner,
+        )
         cell = base_cell(self.stride, tuple(window.side for window in windows))
         agreement = Agreement.of(self.agreement, self.stride)
         fused = expected_error_fusion(estimates, windows, cell, self.stride, agreement)

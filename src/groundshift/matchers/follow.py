@@ -5,12 +5,14 @@ sharp where the motion has a gradient: after the first pass the remaining motion
 small whatever the strain.
 """
 
+from math import nan
+
 import torch
 from torch import Tensor
 
 from groundshift.filters import local_mean
-from groundshift.interpolate import Warped, warp_cells
-from groundshift.matchers.windows import cell_sum
+from groundshift.interpolate import Warped, gradient, warp_cells
+from groundshift.matchers.windows import cell_sum, up_to
 
 WARP_CELL = 4
 """The prior is held constant over squares of this many pixels."""
@@ -29,12 +31,14 @@ def cell_means(prior: Tensor, cell: int) -> Tensor:
     return total / cell_sum(known.float(), cell)
 
 
-def deform(secondary: Tensor, prior: Tensor, margin: int, outer: int) -> tuple[Warped, Tensor]:
-    """Warp the secondary by the prior.
+def deform(
+    image: Tensor, prior: Tensor | None, margin: int, outer: int
+) -> tuple[Warped, Tensor | None]:
+    """Warp the secondary by the prior; without one, only find the gradient of an image.
 
     Parameters
     ----------
-    secondary, prior
+    image, prior
         ``(H, W)`` and ``(2, H, W)`` with `margin` pixels of context; NaN where not known. An
         unknown prior counts as zero.
     margin
@@ -45,31 +49,47 @@ def deform(secondary: Tensor, prior: Tensor, margin: int, outer: int) -> tuple[W
     Returns
     -------
     tuple
-        The warped secondary and its gradient, NaN where not known, and the displacement applied
-        to each pixel ``(2, h, w)``.
+        The warped image and its gradient, NaN where not known, and the displacement applied to
+        each pixel ``(2, h, w)``, None if there is none.
     """
-    H, W = secondary.shape
-    pad = -(-outer // WARP_CELL) * WARP_CELL
-    rows, columns = H - 2 * margin + 2 * pad, W - 2 * margin + 2 * pad
-    extra = max(0, pad - margin)
-    inner = _crop_or_pad(prior, margin - pad, torch.nan)
-    shift = torch.nan_to_num(cell_means(inner, WARP_CELL))
-    known = ~torch.isnan(secondary)
-    image = secondary
+    known = ~torch.isnan(image)
     if not bool(known.all()):
         # Beside a hole the kernel sees the level of the ground there.
         image = torch.where(known, image, torch.nan_to_num(local_mean(image, TAPS + 1)))
+    H, W = image.shape
+    pad = up_to(outer, WARP_CELL)
+    if prior is None:
+        shift = None
+    else:
+        shift = torch.nan_to_num(cell_means(_crop_or_pad(prior, margin - pad, nan), WARP_CELL))
+        shift = shift if bool(shift.any()) else None
+    if shift is None:
+        edge = margin - outer
+        seen = _crop_or_pad(_with_neighbours(known), edge, 0.0)
+        return _where(seen, gradient(_crop_or_pad(image, edge - TAPS, 0.0), TAPS, TAPS)), None
+    rows, columns = H - 2 * margin + 2 * pad, W - 2 * margin + 2 * pad
+    extra = max(0, pad - margin)
     if extra:
         image, known = _crop_or_pad(image, -extra, 0.0), _crop_or_pad(known, -extra, 0.0)
-    warped = warp_cells(image, shift[0], shift[1], WARP_CELL, margin + extra - pad, TAPS)
+    first = margin + extra - pad
+    warped = warp_cells(image, shift[0], shift[1], WARP_CELL, first, TAPS)
     flow = shift.repeat_interleave(WARP_CELL, 1).repeat_interleave(WARP_CELL, 2)
-    y = torch.arange(rows, device=image.device)[:, None] + margin + extra - pad + flow[0]
-    x = torch.arange(columns, device=image.device) + margin + extra - pad + flow[1]
-    seen = _nearest_known(known, y, x)
+    y = torch.arange(rows, device=image.device)[:, None] + first + flow[0]
+    x = torch.arange(columns, device=image.device) + first + flow[1]
     cut = pad - outer
-    crop = (slice(cut, rows - cut), slice(cut, columns - cut))
-    planes = (torch.where(seen, plane, torch.nan)[crop] for plane in warped)
-    return Warped(*planes), flow[:, crop[0], crop[1]]
+    inner = (slice(cut, rows - cut), slice(cut, columns - cut))
+    seen = _nearest_known(known, y, x)
+    return _where(seen[inner], Warped(*(plane[inner] for plane in warped))), flow[(..., *inner)]
+
+
+def _where(seen: Tensor, warped: Warped) -> Warped:
+    return Warped(*(torch.where(seen, plane, torch.nan) for plane in warped))
+
+
+def _with_neighbours(known: Tensor) -> Tensor:
+    """Whether a pixel and those below and to the right of it exist, in an image without an end."""
+    wide = torch.nn.functional.pad(known.to(torch.uint8), (0, 1, 0, 1)) > 0
+    return wide[:-1, :-1] & wide[1:, :-1] & wide[:-1, 1:] & wide[1:, 1:]
 
 
 def _nearest_known(known: Tensor, y: Tensor, x: Tensor) -> Tensor:
@@ -79,9 +99,7 @@ def _nearest_known(known: Tensor, y: Tensor, x: Tensor) -> Tensor:
     inside = (y0 >= 0) & (y0 < H - 1) & (x0 >= 0) & (x0 < W - 1)
     if bool(known.all()):
         return inside
-    whole = known.float()
-    near = whole[:-1, :-1] * whole[1:, :-1] * whole[:-1, 1:] * whole[1:, 1:]
-    return inside & (near[y0.clamp(0, H - 2), x0.clamp(0, W - 2)] > 0)
+    return inside & _with_neighbours(known)[y0.clamp(0, H - 2), x0.clamp(0, W - 2)]
 
 
 def _crop_or_pad(plane: Tensor, edge: int, fill: float) -> Tensor:
@@ -104,5 +122,8 @@ def follow(
         The warped secondary with `outer` pixels of context, and ``(2, rows, columns)``.
     """
     warped, flow = deform(secondary, prior, margin, outer)
+    if flow is None:
+        rows, columns = ((n - 2 * margin) // stride for n in secondary.shape)
+        return warped.value, secondary.new_zeros(2, rows, columns)
     inner = flow[:, outer : flow.shape[1] - outer, outer : flow.shape[2] - outer]
     return warped.value, cell_sum(inner, stride) / stride**2

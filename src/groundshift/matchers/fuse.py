@@ -59,8 +59,10 @@ class Agreement(NamedTuple):
 def _local_mean(values: Tensor, radius: int) -> Tensor:
     known = ~torch.isnan(values)
     planes = torch.stack([torch.nan_to_num(values), known.to(values.dtype)])[:, None]
-    total, share = avg_pool2d(planes, 2 * radius + 1, stride=1, padding=radius).squeeze(1)
-    return torch.where(share > 0, total / share.clamp(min=1e-9), torch.nan)
+    side = 2 * radius + 1
+    across = avg_pool2d(planes, (1, side), 1, (0, radius))
+    total, share = avg_pool2d(across, (side, 1), 1, (radius, 0)).squeeze(1)
+    return torch.where(share > 1e-6, total / share.clamp(min=1e-6), torch.nan)
 
 
 def expected_error_fusion(

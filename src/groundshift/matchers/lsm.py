@@ -203,10 +203,10 @@ class LeastSquares:
         base: int,
     ) -> Tensor:
         """Sum over base cells everything that `Sums` holds, stacked in its order."""
-        if prior is None:
-            prior = reference.new_zeros(2, *reference.shape)
-        a, _ = deform(centred(reference), torch.zeros_like(prior), margin, context)
+        a, _ = deform(centred(reference), None, margin, context)
         b, flow = deform(centred(secondary), prior, margin, context)
+        if flow is None:
+            flow = torch.zeros(2, *a.value.shape, device=reference.device)
         known = (~(torch.isnan(a.value) | torch.isnan(b.value))).float()
         (a0, ay, ax), (b0, by, bx) = (
             (torch.nan_to_num(plane) * known for plane in warped) for warped in (a, b)

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from groundshift.errors import MatcherError
 from groundshift.matchers.follow import WARP_CELL, follow, follow_margin
+from groundshift.matchers.lagged import lagged_cell_sums, masked_cell_sums
 from groundshift.matchers.peak import Gaussian, Sinc, law_sigma, significant
 from groundshift.matchers.stage import where
 from groundshift.matchers.texture import Texture
@@ -185,42 +186,54 @@ class NCC:
     ) -> Iterator[list[Tensor]]:
         """Correlation surfaces of each window size, some rows of cells at a time."""
         lags = 2 * self.lags + 1
-        rows, columns = ((n - 2 * context) // self.stride for n in a.shape)
+        columns = (a.shape[1] - 2 * context) // self.stride
         per_row = columns * lags**2 * (self.stride // base) ** 2
         step = max(1, VOLUME // (3 * per_row))
-        for top in range(0, rows, step):
-            height = min(step, rows - top) * self.stride + 2 * context
-            strip_a = a[top * self.stride :][:height]
-            strip_b = b[top * self.stride :][: height + 2 * self.lags]
+        for first, last in _runs(self._has_holes(a, b, context, dim=0), step):
+            top, height = first * self.stride, (last - first) * self.stride + 2 * context
+            strip_a, strip_b = a[top:][:height], b[top:][: height + 2 * self.lags]
             yield self._correlation(strip_a, strip_b, windows, base, context)
+
+    def _has_holes(self, a: Tensor, b: Tensor, context: int, dim: int) -> Tensor:
+        """Whether each row (0) or column (1) of cells needs a pixel that is missing.
+
+        For rows, columns without any data do not count: they are cut off later.
+        """
+        missing = [torch.isnan(plane) for plane in (a, b)]
+        if dim == 0:
+            missing = [holes & ~holes.all(0) for holes in missing]
+        either = missing[1].any(1 - dim)
+        either[self.lags : len(either) - self.lags] |= missing[0].any(1 - dim)
+        return either.unfold(0, self.stride + 2 * (context + self.lags), self.stride).any(1)
 
     def _correlation(
         self, a: Tensor, b: Tensor, windows: tuple[Window, ...], base: int, context: int
     ) -> list[Tensor]:
         """Correlation surfaces of one strip; masks only where something is missing.
 
-        Masked sums cost five times as much, and every strip of a whole image has missing
-        pixels at its two ends.
+        Every strip of a whole image has missing pixels at its two ends.
         """
-        missing = torch.isnan(b).any(0)
-        missing[self.lags : len(missing) - self.lags] |= torch.isnan(a).any(0)
-        reach = 2 * (context + self.lags)
-        spans = missing.unfold(0, self.stride + reach, self.stride).any(1)
-        changes = (spans[1:] != spans[:-1]).nonzero().flatten().add(1).tolist()
+        products = lagged_cell_sums(torch.nan_to_num(a), torch.nan_to_num(b), base, self.lags)
+        holes = self._has_holes(a, b, context, dim=1)
         parts = []
-        for first, last in pairwise((0, *changes, len(spans))):
-            start, width = first * self.stride, (last - first) * self.stride
-            part_a = a[:, start : start + width + 2 * context]
-            part_b = b[:, start : start + width + reach]
-            masked = bool(spans[first])
-            correlate = self._masked_correlation if masked else self._full_correlation
-            parts.append(correlate(part_a, part_b, windows, base, context))
+        for first, last in _runs(holes, len(holes)):
+            start, width = first * self.stride, (last - first) * self.stride + 2 * context
+            part_a = a[:, start : start + width]
+            part_b = b[:, start : start + width + 2 * self.lags]
+            part = products[..., start // base : (start + width) // base]
+            correlate = self._masked_correlation if holes[first] else self._full_correlation
+            parts.append(correlate(part_a, part_b, part, windows, base, context))
         return [torch.cat(volumes, dim=1) for volumes in zip(*parts, strict=True)]
 
     def _full_correlation(
-        self, a: Tensor, b: Tensor, windows: tuple[Window, ...], base: int, context: int
+        self,
+        a: Tensor,
+        b: Tensor,
+        products: Tensor,
+        windows: tuple[Window, ...],
+        base: int,
+        context: int,
     ) -> list[Tensor]:
-        products = lagged_cell_sums(a, b, base, self.lags)
         cells = torch.stack([cell_sum(plane, base) for plane in (a, a * a)])
         result = []
         for side in (window.side for window in windows):
@@ -247,12 +260,15 @@ class NCC:
         return windows[:rows, :columns].permute(2, 3, 0, 1)
 
     def _masked_correlation(
-        self, a: Tensor, b: Tensor, windows: tuple[Window, ...], base: int, context: int
+        self,
+        a: Tensor,
+        b: Tensor,
+        products: Tensor,
+        windows: tuple[Window, ...],
+        base: int,
+        context: int,
     ) -> list[Tensor]:
-        ma, mb = (~torch.isnan(a)).float(), (~torch.isnan(b)).float()
-        a, b = torch.nan_to_num(a), torch.nan_to_num(b)
-        pairs = ((a, b), (a, mb), (ma, b), (a * a, mb), (ma, b * b), (ma, mb))
-        cells = [lagged_cell_sums(p, q, base, self.lags) for p, q in pairs]
+        cells = (products, *masked_cell_sums(a, b, base, self.lags))
         return [
             _normalised(
                 *(window_sums(c, window.side, self.stride, base, context) for c in cells),
@@ -260,6 +276,14 @@ class NCC:
             )
             for window in windows
         ]
+
+
+def _runs(values: Tensor, longest: int) -> Iterator[tuple[int, int]]:
+    """First and last index of runs of equal values, in pieces of at most `longest`."""
+    changes = (values[1:] != values[:-1]).nonzero().flatten().add(1).tolist()
+    for first, last in pairwise((0, *changes, len(values))):
+        for start in range(first, last, longest):
+            yield start, min(start + longest, last)
 
 
 def _normalised(
@@ -272,86 +296,22 @@ def _normalised(
     total: int,
 ) -> Tensor:
     """Correlation coefficients ``(rows, columns, L, L)`` from sums ``(L, L, rows, columns)``."""
-    inverse = 1 / count.clamp(min=1)
-    rho = sum_ab - sum_a * sum_b * inverse
-    rho *= _inverse_deviation(sum_a, sum_aa, count)
-    rho *= _inverse_deviation(sum_b, sum_bb, count)
-    return rho.masked_fill_(count < LEAST_SHARE * total, torch.nan).permute(2, 3, 0, 1)
+    inverse = count.clamp(min=1).reciprocal_()
+    mean = sum_a * inverse
+    rho = torch.addcmul(sum_ab, mean, sum_b, value=-1)
+    variation_a = torch.addcmul(sum_aa, mean, sum_a, value=-1)
+    variation_b = torch.addcmul(sum_bb, torch.mul(sum_b, inverse, out=mean), sum_b, value=-1)
+    # Images have unit variance here: 1e-6 of that is rounding, or nothing to match.
+    flat = torch.minimum(variation_a, variation_b) <= 1e-6 * count
+    rho *= variation_a.mul_(variation_b).rsqrt_()
+    few = count < LEAST_SHARE * total
+    return rho.masked_fill_(flat.logical_or_(few), torch.nan).permute(2, 3, 0, 1)
 
 
-def _inverse_deviation(total: Tensor, squares: Tensor, count: Tensor | int) -> Tensor:
+def _inverse_deviation(total: Tensor, squares: Tensor, count: int) -> Tensor:
     """``1 / sqrt(sum (a - mean)**2)``; NaN where a window is flat.
 
     Images have unit variance here: 1e-6 of that is rounding, or nothing to match.
     """
-    known = count.clamp(min=1) if isinstance(count, Tensor) else count
-    variation = squares - total * total / known
-    return torch.where(variation > 1e-6 * known, variation, torch.nan).rsqrt()
-
-
-def lagged_cell_sums(a: Tensor, b: Tensor, cell: int, search: int) -> Tensor:
-    """Sum ``a(p) * b(p + lag)`` over disjoint cells of `a`, for all lags.
-
-    Parameters
-    ----------
-    a
-        ``(H, W)``.
-    b
-        ``(H + 2 * search, W + 2 * search)``, the lags ``-search ... search``.
-    cell, search
-        Pixels.
-
-    Returns
-    -------
-    Tensor
-        ``(L, L, H / cell, W / cell)`` with ``L = 2 * search + 1``.
-    """
-    lags, side = 2 * search + 1, cell + 2 * search
-    by_fft = 3 * side**2 * math.log2(side**2) / cell**2
-    if by_fft < 1.5 * lags**2 and cell >= 8:
-        return _by_fft(a, b, cell, search)
-    return _by_shifts(a, b, cell, search)
-
-
-def _by_shifts(a: Tensor, b: Tensor, cell: int, search: int) -> Tensor:
-    H, W = a.shape
-    lags = 2 * search + 1
-    sums = a.new_empty(lags, lags, H // cell, W // cell)
-    # Strips that stay in the processor's cache while all lags pass over them.
-    strip = max(1, 262_144 // (W * cell)) * cell
-    for top in range(0, H, strip):
-        part = a[top : top + strip]
-        height = part.shape[0]
-        for i in range(lags):
-            for j in range(lags):
-                product = part * b[top + i : top + i + height, j : j + W]
-                sums[i, j, top // cell : (top + height) // cell] = cell_sum(product, cell)
-    return sums
-
-
-def _by_fft(a: Tensor, b: Tensor, cell: int, search: int) -> Tensor:
-    lags, side = 2 * search + 1, cell + 2 * search
-    n = _fast_length(side)
-    blocks = a.unfold(0, cell, cell).unfold(1, cell, cell)
-    regions = b.unfold(0, side, cell).unfold(1, side, cell)
-    rows, columns = blocks.shape[:2]
-    sums = a.new_empty(lags, lags, rows, columns)
-    for i in range(rows):
-        spectrum = torch.fft.rfft2(blocks[i], s=(n, n)).conj() * torch.fft.rfft2(
-            regions[i], s=(n, n)
-        )
-        surface = torch.fft.irfft2(spectrum, s=(n, n))[:, :lags, :lags]
-        sums[:, :, i] = surface.permute(1, 2, 0)
-    return sums
-
-
-def _fast_length(n: int) -> int:
-    """Smallest length of the form 2^a 3^b 5^c that is not below `n`."""
-    while True:
-        rest = n
-        for factor in (2, 3, 5):
-            while rest % factor == 0:
-                rest //= factor
-        if rest == 1:
-            return n
-        n += 1
+    variation = squares - total * total / count
+    return torch.where(variation > 1e-6 * count, variation, torch.nan).rsqrt()

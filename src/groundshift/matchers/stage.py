@@ -1,5 +1,6 @@
 """What a matcher offers to be part of a combination."""
 
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import torch
@@ -54,6 +55,10 @@ class Stage(Protocol):
         ...
 
 
+Match = Callable[[Tensor, Tensor, Tensor | None, int], Sequence[Estimate]]
+"""From reference, secondary, prior and margin to estimates."""
+
+
 def crop(image: Tensor, edge: int) -> Tensor:
     """Take `edge` pixels off every side of the last two dimensions."""
     H, W = image.shape[-2:]
@@ -71,31 +76,55 @@ def where(keep: Tensor, estimate: Estimate) -> Estimate:
 
 
 def match_known_part(
-    stage: Stage, reference: Tensor, secondary: Tensor, prior: Tensor | None, margin: int
-) -> Estimate:
-    """Run a stage only where the reference has data; the rest is NaN anyway.
+    match: Match,
+    count: int,
+    steps: tuple[int, int],
+    images: tuple[Tensor, Tensor, Tensor | None],
+    margin: int,
+) -> list[Estimate]:
+    """Match only where the reference has data; the rest is NaN anyway.
 
     A block at the image's border is mostly padding, and a window centred on padding has less than
     half of its pixels.
+
+    Parameters
+    ----------
+    match
+        Gives `count` estimates.
+    count
+        Of the estimates.
+    steps
+        Stride and period, pixels.
+    images
+        Reference, secondary and prior, with `margin` pixels of context.
+    margin
+        Pixels.
     """
+    reference = images[0]
+    step, period = steps
     H, W = (n - 2 * margin for n in reference.shape)
     known = ~torch.isnan(crop(reference, margin))
-    top, bottom = _span(known.any(1), stage.period, H)
-    left, right = _span(known.any(0), stage.period, W)
-    step = stage.stride
-    planes = [
-        torch.full((H // step, W // step), torch.nan, device=reference.device)
-        for _ in Estimate._fields
+    top, bottom = _span(known.any(1), period, H)
+    left, right = _span(known.any(0), period, W)
+    estimates = [
+        Estimate(
+            *(
+                torch.full((H // step, W // step), torch.nan, device=reference.device)
+                for _ in Estimate._fields
+            )
+        )
+        for _ in range(count)
     ]
     if bottom > top and right > left:
         part = (..., slice(top, bottom + 2 * margin), slice(left, right + 2 * margin))
-        found = stage.match(
-            reference[part], secondary[part], None if prior is None else prior[part], margin
-        )
+        a, b, prior = (None if image is None else image[part] for image in images)
+        assert a is not None
+        assert b is not None
         cells = (slice(top // step, bottom // step), slice(left // step, right // step))
-        for plane, values in zip(planes, found, strict=True):
-            plane[cells] = values
-    return Estimate(*planes)
+        for estimate, found in zip(estimates, match(a, b, prior, margin), strict=True):
+            for plane, values in zip(estimate, found, strict=True):
+                plane[cells] = values
+    return estimates
 
 
 def _span(present: Tensor, step: int, length: int) -> tuple[int, int]:

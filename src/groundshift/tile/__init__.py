@@ -67,8 +67,8 @@ def map_pair(
         ``(dy, dx)`` per pixel, or on a coarser grid of cells (:class:`Prior`), which is
         interpolated linearly; pixels.
     tile
-        Side of a tile in pixels, a multiple of ``operator.period``; chosen by :func:`plan`
-        when not given.
+        Side of square tiles in pixels, a multiple of ``operator.period``; chosen by
+        :func:`plan` when not given.
     memory
         Budget in bytes for the tiles that are worked on at once.
     device
@@ -100,7 +100,7 @@ def map_pair(
     count = len(planes._fields)
     job = _Job(operator, count, _Gate(layout.workers, layout.threads), where)
     lattice = _prior(prior, left.shape)
-    stacked = _join(job, layout.tile, (left, right), lattice)
+    stacked = _join(job, (layout.height, layout.width), (left, right), lattice)
     return planes(*(stacked[index] for index in range(count)))
 
 
@@ -129,10 +129,12 @@ class _Job(NamedTuple):
     device: str
 
 
-def _join(job: _Job, tile: int, images: tuple[Any, Any], prior: Prior | None) -> da.Array:
+def _join(
+    job: _Job, tile: tuple[int, int], images: tuple[Any, Any], prior: Prior | None
+) -> da.Array:
     """Return the planes of all tiles as one lazy array ``(planes, rows, columns)``."""
     stride, halo = job.operator.stride, job.operator.halo
-    tops, lefts = (_cuts(size, tile, stride) for size in images[0].shape)
+    tops, lefts = (_cuts(n, size, stride) for n, size in zip(images[0].shape, tile, strict=True))
     token = tokenize(job, tile, images, prior)
     name = f"{TASK}-{token}"
     layer: dict[Any, Any] = {}

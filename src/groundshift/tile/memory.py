@@ -1,6 +1,7 @@
 """How large the tiles are and how many run at once, so that they fit into memory."""
 
 import os
+from itertools import product
 from math import ceil
 from pathlib import Path
 from typing import NamedTuple
@@ -26,8 +27,9 @@ INPUT_BYTES = 16
 class Plan(NamedTuple):
     """How to cut an image and how many pieces to work on at once."""
 
-    tile: int
-    """Side of a tile in pixels, halo not included."""
+    height: int
+    """Of a tile, pixels, halo not included."""
+    width: int
     workers: int
     """Tiles in memory at once."""
     threads: int
@@ -55,7 +57,7 @@ def plan(
         Budget in bytes on top of what the process already holds; by default a safe fraction of
         what is available.
     tile
-        Take this size instead of choosing one; a multiple of ``operator.period``.
+        Take squares of this side instead of choosing; a multiple of ``operator.period``.
 
     Raises
     ------
@@ -69,13 +71,14 @@ def plan(
         raise GroundshiftError(f"memory={memory} must be a positive number of bytes")
     budget = default_budget(device) if memory is None else memory
     if tile is None:
-        sizes = _tile_sizes(shape, operator)
+        rows, columns = (_tile_sizes(length, operator) for length in shape)
+        sizes = list(product(rows, columns))
     else:
         _check_tile(tile, operator.period)
-        sizes = [tile]
+        sizes = [(tile, tile)]
     limit = 1 if device.startswith("cuda") else cores()
     options = [
-        Plan(size, workers, max(1, limit // workers))
+        Plan(*size, workers, max(1, limit // workers))
         for size in sizes
         for workers in range(min(limit, _tile_count(shape, size)), 0, -1)
     ]
@@ -128,46 +131,55 @@ def _check_tile(tile: int, period: int) -> None:
         )
 
 
-def _tile_sizes(shape: tuple[int, int], operator: PairOperator) -> list[int]:
-    """Tile sizes worth trying, largest first: multiples of the period that halve each time."""
+def _tile_sizes(length: int, operator: PairOperator) -> list[int]:
+    """Sizes worth trying along one axis, largest first: multiples of the period that halve."""
     period = operator.period
-    size = max(period, min(_padded(max(shape), period), LARGEST_TILE // period * period))
+    size = max(period, min(_padded(length, period), LARGEST_TILE // period * period))
     sizes = [size]
     while size > period:
-        size = max(period, size // 2 // period * period)
+        size = max(period, _padded(size // 2, period) if size > 2 * period else period)
         sizes.append(size)
     return sizes
 
 
-def _tile_count(shape: tuple[int, int], size: int) -> int:
-    return -(-shape[0] // size) * -(-shape[1] // size)
+def _tile_count(shape: tuple[int, int], size: tuple[int, int]) -> int:
+    return -(-shape[0] // size[0]) * -(-shape[1] // size[1])
 
 
-def _tile_area(shape: tuple[int, int], size: int, operator: PairOperator) -> int:
+def _largest_block(shape: tuple[int, int], option: Plan, operator: PairOperator) -> int:
     """Pixels of the largest block, halo included."""
     height, width = (
-        min(size, _padded(length, operator.period)) + 2 * operator.halo for length in shape
+        min(size, _padded(length, operator.period)) + 2 * operator.halo
+        for length, size in zip(shape, (option.height, option.width), strict=True)
     )
     return height * width
+
+
+def _pixels_read(length: int, size: int, halo: int) -> int:
+    """Sum along one axis of all tiles and their halos, as far as they lie in the image."""
+    starts = range(0, length, size)
+    return sum(min(length, start + size + halo) - max(0, start - halo) for start in starts)
 
 
 def _time(shape: tuple[int, int], option: Plan, operator: PairOperator) -> float:
     """Relative running time.
 
     Small tiles cost more: each computes its halo again and takes its time to be set up. Within
-    one tile torch's threads help far less than another tile does; taken as the square root of
+    one tile torch's threads help far less than another tile does; taken as the fourth root of
     their number.
     """
-    rounds = -(-_tile_count(shape, option.tile) // option.workers)
-    pixels = _tile_area(shape, option.tile, operator) + TILE_COST
-    return rounds * pixels / option.threads**0.5
+    size = option.height, option.width
+    count = _tile_count(shape, size)
+    rows, columns = (_pixels_read(n, s, operator.halo) for n, s in zip(shape, size, strict=True))
+    rounds = -(-count // option.workers)
+    return rounds * (rows * columns / count + TILE_COST) / option.threads**0.25
 
 
 def _bytes_at_once(shape: tuple[int, int], option: Plan, operator: PairOperator) -> int:
     """Working memory of the tiles that run, and the input of those that wait their turn."""
     each = getattr(operator, "bytes_per_pixel", BYTES_PER_PIXEL)
-    waiting = min(cores(), _tile_count(shape, option.tile))
-    area = _tile_area(shape, option.tile, operator)
+    waiting = min(cores(), _tile_count(shape, (option.height, option.width)))
+    area = _largest_block(shape, option, operator)
     return int(area * (option.workers * each + waiting * INPUT_BYTES))
 
 
