@@ -10,7 +10,6 @@ from math import nan
 import torch
 from torch import Tensor
 
-from groundshift.filters import local_mean
 from groundshift.interpolate import Warped, gradient, warp_cells
 from groundshift.matchers.windows import cell_sum, up_to
 
@@ -54,8 +53,7 @@ def deform(
     """
     known = ~torch.isnan(image)
     if not bool(known.all()):
-        # Beside a hole the kernel sees the level of the ground there.
-        image = torch.where(known, image, torch.nan_to_num(local_mean(image, TAPS + 1)))
+        image = _filled(image, known, -margin % WARP_CELL)
     H, W = image.shape
     pad = up_to(outer, WARP_CELL)
     if prior is None:
@@ -80,6 +78,21 @@ def deform(
     inner = (slice(cut, rows - cut), slice(cut, columns - cut))
     seen = _nearest_known(known, y, x)
     return _where(seen[inner], Warped(*(plane[inner] for plane in warped))), flow[(..., *inner)]
+
+
+def _filled(image: Tensor, known: Tensor, lead: int) -> Tensor:
+    """Let the kernel see the level of the ground where it reaches into a hole.
+
+    Means over three cells of the warp each way; the first cell begins `lead` pixels early.
+    """
+    H, W = image.shape
+    tail = (up_to(lead + n, WARP_CELL) - lead - n for n in (W, H))
+    edges = [edge for end in tail for edge in (lead, end)]
+    planes = torch.nn.functional.pad(torch.stack([torch.nan_to_num(image), known.float()]), edges)
+    total, share = torch.nn.functional.avg_pool2d(cell_sum(planes, WARP_CELL), 3, 1, 1)
+    level = torch.where(share > 1e-6, total / share.clamp(min=1e-6), 0.0)
+    level = level.repeat_interleave(WARP_CELL, 0).repeat_interleave(WARP_CELL, 1)
+    return torch.where(known, image, level[lead : lead + H, lead : lead + W])
 
 
 def _where(seen: Tensor, warped: Warped) -> Warped:

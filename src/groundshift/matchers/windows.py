@@ -180,13 +180,13 @@ def centred(image: Tensor) -> Tensor:
     Correlation does not change under gain and offset: this only guards against rounding. A
     constant image becomes zero.
     """
-    valid = image[~torch.isnan(image)]
-    if valid.numel() == 0:
+    count = int((~torch.isnan(image)).sum())
+    if count == 0:
         return image
-    spread, mean = torch.std_mean(valid.double(), correction=0)
-    negligible = spread <= 1e-6 * mean.abs()
-    gain = 0.0 if negligible else 1.0 / float(spread)
-    return ((image.double() - mean) * gain).float()
+    mean = float(image.nansum(dtype=torch.float64)) / count
+    rest = image - mean
+    spread = math.sqrt(float((rest * rest).nansum(dtype=torch.float64)) / count)
+    return rest.mul_(0.0 if spread <= 1e-6 * abs(mean) else 1.0 / spread)
 
 
 def up_to(value: int, step: int) -> int:
