@@ -1,0 +1,133 @@
+"""Quintic B-splines: images and fields that are known between their samples as well.
+
+Rendering interpolates each image once. A quintic B-spline needs 6 x 6 samples instead of the 16 x
+16 of a windowed sinc of the same precision, because its prefilter sharpens beforehand; in a
+synthesised image it is folded into the spectrum for nothing (Unser, Aldroubi & Eden 1993). Its
+relative error grows as ``(f / (1 - f))**6``: 2e-4 at 0.2 cycles per sample, 2e-6 at 0.1.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn.functional import grid_sample
+
+TAPS = 6
+
+
+def response(n: int, device: torch.device | str = "cpu") -> Tensor:
+    """Fourier transform of the B-spline sampled at whole numbers, at ``fftfreq(n)``; float64."""
+    w = 2 * math.pi * torch.fft.fftfreq(n, dtype=torch.float64, device=device)
+    return (66 + 52 * torch.cos(w) + 2 * torch.cos(2 * w)) / 120
+
+
+def prefilter(spectrum: Tensor) -> Tensor:
+    """Turn the two-dimensional spectrum of a periodic image into that of its coefficients."""
+    rows, columns = spectrum.shape[-2:]
+    gain = response(rows, spectrum.device)[:, None] * response(columns, spectrum.device)
+    return spectrum / gain.to(spectrum.real.dtype)
+
+
+def coefficients(image: Tensor, keep: int = 0, edge: int = 32) -> Tensor:
+    """B-spline coefficients of an image that need not be periodic.
+
+    Parameters
+    ----------
+    image
+        ``(H, W)``, real or complex, without NaN; at least 2 samples each way.
+    keep
+        Samples by which the result is larger on each side: with 3, the spline passes through the
+        image up to its border.
+    edge
+        Samples mirrored at the border: the prefilter's memory fades by 0.43 each.
+
+    Returns
+    -------
+    Tensor
+        ``(H + 2 * keep, W + 2 * keep)``, in the type of `image`.
+    """
+    H, W = image.shape
+    wide = image[_mirrored(H, edge, image.device)][:, _mirrored(W, edge, image.device)]
+    found = torch.fft.ifft2(prefilter(torch.fft.fft2(wide)))
+    found = found if image.is_complex() else found.real
+    first = edge - keep
+    return found[first : edge + H + keep, first : edge + W + keep].to(image.dtype)
+
+
+def _mirrored(n: int, edge: int, device: torch.device) -> Tensor:
+    index = torch.arange(-edge, n + edge, device=device).abs() % (2 * n - 2)
+    return torch.where(index < n, index, 2 * (n - 1) - index)
+
+
+def evaluate(planes: Tensor, y: Tensor, x: Tensor) -> Tensor:
+    """Value of splines at any coordinates.
+
+    Nine bilinear lookups that lie between two samples each, in the ratio of their weights, make
+    the 36 weighted samples (Sigg & Hadwiger 2005): ten times faster than gathering them.
+
+    Parameters
+    ----------
+    planes
+        Coefficients ``(C, H, W)``, all seen at the same places; beyond the border the outermost
+        coefficients repeat.
+    y, x
+        Rows and columns, any common shape.
+
+    Returns
+    -------
+    Tensor
+        ``(C, *y.shape)``, in the type of `planes`. In float32 a place is known to 6e-8 of the
+        width.
+    """
+    C, H, W = planes.shape
+    shape = y.shape
+    y, x = (at.reshape(-1, shape[-1] if shape else 1) for at in (y, x))
+    real = (
+        torch.view_as_real(planes).movedim(-1, 1).flatten(0, 1) if planes.is_complex() else planes
+    )
+    rows, row_weights = _lookups(y, H, real.dtype)
+    columns, column_weights = _lookups(x, W, real.dtype)
+    total = torch.zeros(len(real), *y.shape, dtype=real.dtype, device=real.device)
+    for row, row_weight in zip(rows, row_weights, strict=True):
+        for column, column_weight in zip(columns, column_weights, strict=True):
+            at = torch.stack([column, row], dim=-1).unsqueeze(0)
+            found = grid_sample(real.unsqueeze(0), at, padding_mode="border", align_corners=True)
+            total.addcmul_(found[0], row_weight * column_weight)
+    if planes.is_complex():
+        total = torch.view_as_complex(total.unflatten(0, (C, 2)).movedim(1, -1).contiguous())
+    return total.reshape(C, *shape)
+
+
+def _lookups(at: Tensor, n: int, dtype: torch.dtype) -> tuple[list[Tensor], list[Tensor]]:
+    """Places of three bilinear lookups, from -1 at the first sample to 1 at the last; weights."""
+    whole = at.floor()
+    w = weights(at - whole)
+    pairs = [(w[..., k], w[..., k + 1]) for k in range(0, TAPS, 2)]
+    weight = [first + second for first, second in pairs]
+    place = [
+        whole + (2 * k - TAPS // 2 + 1) + pair[1] / total
+        for k, (pair, total) in enumerate(zip(pairs, weight, strict=True))
+    ]
+    scale = 2 / (n - 1)
+    return [(p * scale - 1).to(dtype) for p in place], [w.to(dtype) for w in weight]
+
+
+def weights(fraction: Tensor) -> Tensor:
+    """Quintic B-spline at the six samples around points a fraction after the third: ``(..., 6)``.
+
+    Examples
+    --------
+    >>> weights(torch.tensor([0.0]))[0].mul(120).round().tolist()
+    [1.0, 26.0, 66.0, 26.0, 1.0, 0.0]
+    """
+    t = fraction
+    u = 1 - t
+    t2, u2 = t * t, u * u
+    t4, u4 = t2 * t2, u2 * u2
+    outer = u4 * u, t4 * t
+    inner = 66 - 60 * t2 + 30 * t4 - 10 * t4 * t, 66 - 60 * u2 + 30 * u4 - 10 * u4 * u
+    # The six add up to one, and so do their first moments: the remaining two follow.
+    rest = 120 - outer[0] - outer[1] - inner[0] - inner[1]
+    moment = 120 * t + 2 * outer[0] - 3 * outer[1] - inner[1]
+    right = (moment + rest) / 3
+    return torch.stack([outer[0], rest - right, inner[0], inner[1], right, outer[1]], -1) / 120
