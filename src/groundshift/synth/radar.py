@@ -1,0 +1,207 @@
+"""What a radar makes of a moving surface: speckle of two dates, detected, with exact coherence.
+
+White circular-Gaussian scatterers times the root of the backscatter, seen through the system's
+response, once for each look. The second date keeps a share of the scatterers, moves, and is
+rendered by interpolating the *complex* band-limited image: a detected image has twice the bandwidth
+and cannot be warped without aliasing.
+
+Looks are neighbouring parts of one wide spectrum. What a part of the spectrum is shifted by on its
+way to zero frequency changes the phase of the image only, so that each look is made, and moved, at
+the sampling of the result.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from groundshift.synth import spline
+from groundshift.synth.motions import Motion, origin_of
+
+MARGIN = 24
+"""Samples around the scene in which splines and responses fade."""
+
+
+@dataclass(frozen=True)
+class Radar:
+    """Response, looks and sampling of a radar product.
+
+    Examples
+    --------
+    An SLC oversampled twice, a ground-range product of five looks, an SLC as it is, and the
+    first averaged over 2 x 2 samples:
+
+    >>> kept, grd = Radar(bandwidth=0.4), Radar(bandwidth=0.5, window=0.73, looks=5)
+    >>> aliased, averaged = Radar(bandwidth=0.8, fine=2), Radar(0.8, fine=2, average=True)
+    """
+
+    bandwidth: float = 0.4
+    """Of the complex image of one look, two-sided, cycles per pixel of the result."""
+    window: float = 1.0
+    """Generalised Hamming weighting ``a + (1 - a) cos``; 1 is flat."""
+    looks: int = 1
+    """Averaged in intensity; parts of the spectrum along x."""
+    overlap: float = 0.25
+    """Share of a look's band that its neighbour has as well."""
+    fine: int = 1
+    """Samples per pixel each way before detection: 2 keeps a bandwidth above 0.5 exact."""
+    average: bool = False
+    """Average intensity over the samples of a pixel instead of taking one of them."""
+
+    def places(self, size: int, device: torch.device) -> Tensor:
+        """Coordinates of the samples in pixels of the result, float64: ``(size * fine,)``."""
+        first = -(self.fine - 1) / 2 if self.average else 0.0
+        at = torch.arange(size * self.fine, dtype=torch.float64, device=device)
+        return (at + first) / self.fine
+
+    def response(self, n: int, device: torch.device) -> Tensor:
+        """Amplitude response along one axis at ``fftfreq(n)`` of the samples, mean square one."""
+        width = self.bandwidth / self.fine
+        f = torch.fft.fftfreq(n, dtype=torch.float64, device=device)
+        inside = f.abs() <= width / 2
+        shape = torch.where(
+            inside, self.window + (1 - self.window) * torch.cos(2 * math.pi * f / width), 0.0
+        )
+        return shape / (shape**2).mean().sqrt()
+
+
+class Surface(NamedTuple):
+    """The ground on both dates, at the samples of the reference with `MARGIN` around the scene.
+
+    Each plane ``(n, n)`` with ``n = size * fine + 2 * MARGIN``, or a scalar.
+    """
+
+    coherence: Tensor
+    """Of the scatterers, 0 to 1."""
+    first: Tensor
+    """Backscatter (power) at the reference's date."""
+    second: Tensor
+    """Backscatter (power) at the secondary's date."""
+    points: Tensor
+    """Complex amplitude of single scatterers, the same on both dates; zero elsewhere."""
+    noise: float = 0.0
+    """Power of the receiver's noise."""
+
+
+class RadarPair(NamedTuple):
+    """Amplitudes of both dates, and the coherence that an infinite average would show."""
+
+    reference: Tensor
+    secondary: Tensor
+    coherence: Tensor
+    """On the reference's pixels."""
+    valid: Tensor
+    """Secondary pixels that show some place of the reference."""
+
+
+def acquire(
+    radar: Radar, surface: Surface, motion: Motion, size: int, generator: torch.Generator
+) -> RadarPair:
+    """Render both dates.
+
+    Parameters
+    ----------
+    radar, surface
+        The sensor and what it sees.
+    motion
+        Of the surface, pixels of the result.
+    size
+        Rows and columns of the result, pixels.
+    generator
+        Source of randomness, on the device of the result.
+    """
+    n, device = size * radar.fine + 2 * MARGIN, generator.device
+    kept = _scatterers(radar, n, generator)
+    lost = _scatterers(radar, n, generator)
+    gamma = surface.coherence
+    first = surface.first.sqrt() * kept + surface.points
+    second = surface.second.sqrt() * (gamma * kept + (1 - gamma**2).clamp(min=0).sqrt() * lost)
+    response = radar.response(n, device).float()
+    spectra = [
+        torch.fft.fft2(date) * (response[:, None] * response)
+        for date in (first, second + surface.points)
+    ]
+    reference = _cropped(torch.fft.ifft2(spectra[0]))
+    at = radar.places(size, device)
+    y, x = torch.meshgrid(at, at, indexing="ij")
+    py, px, valid = origin_of(motion, y, x, tolerance=1e-7)
+    rows, columns = ((p - at[0]) * radar.fine + MARGIN for p in (py, px))
+    secondary = spline.evaluate(torch.fft.ifft2(spline.prefilter(spectra[1])), rows, columns)
+    seen = valid & (rows > 3) & (rows < n - 4) & (columns > 3) & (columns < n - 4)
+    # What comes from outside, or from nowhere, is new.
+    secondary = torch.where(seen, secondary, _cropped(_fresh(lost, surface, response)))
+    if surface.noise:
+        reference, secondary = (
+            plane + math.sqrt(surface.noise) * _cropped(_receiver(radar, n, response, generator))
+            for plane in (reference, secondary)
+        )
+    amplitudes = (_detect(radar, plane) for plane in (reference, secondary))
+    truth = _reduce(radar, _cropped(true_coherence(surface, response, n)))
+    return RadarPair(*amplitudes, truth, _reduce(radar, seen.float()) > 0.5)
+
+
+def true_coherence(surface: Surface, response: Tensor, n: int) -> Tensor:
+    """Coherence of the two images at each sample: that of the scatterers under the response.
+
+    Points count as coherent power. Receiver noise lowers it.
+    """
+    device = response.device
+    spread = torch.fft.ifft(response.to(torch.complex64)).abs() ** 2
+    kernel = torch.fft.fft(spread / spread.sum()).real
+    kernel = kernel[:, None] * kernel
+
+    def seen(power: Tensor) -> Tensor:
+        plane = power.expand(n, n).to(device)
+        return torch.fft.ifft2(torch.fft.fft2(plane) * kernel).real.clamp(min=0)
+
+    points = surface.points.abs() ** 2
+    common = seen(surface.coherence * (surface.first * surface.second).sqrt() + points)
+    powers = (seen(date + points) + surface.noise for date in (surface.first, surface.second))
+    return common / math.prod(powers).sqrt().clamp(min=1e-12)  # type: ignore[union-attr]
+
+
+def _scatterers(radar: Radar, n: int, generator: torch.Generator) -> Tensor:
+    """White circular noise of unit power for each look: ``(looks, n, n)``, complex64."""
+    shift = round(n * radar.bandwidth / radar.fine * (1 - radar.overlap))
+    width = n + (radar.looks - 1) * shift
+    wide = _white((n, width), generator)
+    if radar.looks == 1:
+        return wide.unsqueeze(0)
+    # Parts of the wide spectrum, ordered from low to high frequency.
+    parts = torch.stack([wide[:, k * shift : k * shift + n] for k in range(radar.looks)])
+    return torch.fft.ifft2(torch.fft.ifftshift(parts, dim=-1), norm="ortho")
+
+
+def _white(shape: tuple[int, int], generator: torch.Generator) -> Tensor:
+    parts = torch.randn((*shape, 2), generator=generator, device=generator.device)
+    return torch.view_as_complex(parts) / math.sqrt(2)
+
+
+def _fresh(lost: Tensor, surface: Surface, response: Tensor) -> Tensor:
+    return torch.fft.ifft2(
+        torch.fft.fft2(surface.second.sqrt() * lost) * (response[:, None] * response)
+    )
+
+
+def _receiver(radar: Radar, n: int, response: Tensor, generator: torch.Generator) -> Tensor:
+    noise = _scatterers(radar, n, generator)
+    return torch.fft.ifft2(torch.fft.fft2(noise) * (response[:, None] * response))
+
+
+def _cropped(plane: Tensor) -> Tensor:
+    return plane[..., MARGIN:-MARGIN, MARGIN:-MARGIN]
+
+
+def _detect(radar: Radar, looks: Tensor) -> Tensor:
+    return _reduce(radar, (looks.real**2 + looks.imag**2).mean(0)).sqrt()
+
+
+def _reduce(radar: Radar, plane: Tensor) -> Tensor:
+    """From samples to pixels."""
+    if radar.fine == 1:
+        return plane
+    if not radar.average:
+        return plane[:: radar.fine, :: radar.fine]
+    return plane.unflatten(0, (-1, radar.fine)).unflatten(2, (-1, radar.fine)).mean((1, 3))
