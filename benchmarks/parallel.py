@@ -1,5 +1,6 @@
 """Run independent jobs in processes of one thread each: sooner done than in turn."""
 
+import os
 import sys
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -8,11 +9,15 @@ from typing import Any
 
 import torch
 
+ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+"""What peers read when they are imported: threads that wait for a busy core burn it."""
+
 
 def each(
     function: Callable[..., Any], jobs: Iterable[tuple[Any, ...]], workers: int = 2
 ) -> list[Any]:
     """Call the function with the arguments of every job; results in the order of the jobs."""
+    os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
     with ProcessPoolExecutor(
         workers, get_context("spawn"), torch.set_num_threads, initargs=(1,)
     ) as pool:
