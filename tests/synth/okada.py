@@ -1,0 +1,57 @@
+"""Okada (1985), "Surface deformation due to shear and tensile faults in a half-space".
+
+Written from equations 25 to 30, for tests: slow, and singular where the original is.
+"""
+
+import math
+
+import numpy as np
+
+
+def okada85(x, y, depth, length, width, dip, slip, nu=0.25):
+    """Displacement at the surface by a rectangle; x along strike, y to the left of it, z up.
+
+    ``depth`` is that of the lower edge, whose corner is the origin; ``slip`` is left-lateral,
+    reverse and opening; returns ``(3, ...)``.
+    """
+    s, c = math.sin(dip), math.cos(dip)
+    p, q = y * c + depth * s, y * s - depth * c
+    total = np.zeros((3, *np.shape(x)))
+    for xi, eta, sign in (
+        (x, p, 1), (x, p - width, -1), (x - length, p, -1), (x - length, p - width, 1)
+    ):  # fmt: skip
+        total += sign * np.stack(_term(xi, eta, q, s, c, slip, 1 - 2 * nu))
+    return total / (2 * math.pi)
+
+
+def _term(xi, eta, q, s, c, slip, m):
+    R = np.sqrt(xi**2 + eta**2 + q**2)
+    yt, dt, X = eta * c + q * s, eta * s - q * c, np.sqrt(xi**2 + q**2)
+    angle, re, rx = np.arctan(xi * eta / (q * R)), R * (R + eta), R * (R + xi)
+    if abs(c) > 1e-8:
+        i4 = m / c * (np.log(R + dt) - s * np.log(R + eta))
+        i5 = m * 2 / c * np.arctan((eta * (X + q * c) + X * (R + X) * s) / (xi * (R + X) * c))
+        i3 = m * (yt / (c * (R + dt)) - np.log(R + eta)) + s / c * i4
+        i1 = -m / c * xi / (R + dt) - s / c * i5
+    else:
+        i4, i5 = -m * q / (R + dt), -m * xi * s / (R + dt)
+        i3 = m / 2 * (eta / (R + dt) + yt * q / (R + dt) ** 2 - np.log(R + eta))
+        i1 = -m / 2 * xi * q / (R + dt) ** 2
+    i2 = -m * np.log(R + eta) - i3
+    strike = (
+        -(xi * q / re + angle + i1 * s),
+        -(yt * q / re + q * c / (R + eta) + i2 * s),
+        -(dt * q / re + q * s / (R + eta) + i4 * s),
+    )
+    dip = (
+        -(q / R - i3 * s * c),
+        -(yt * q / rx + c * angle - i1 * s * c),
+        -(dt * q / rx + s * angle - i5 * s * c),
+    )
+    opening = (
+        q**2 / re - i3 * s**2,
+        -dt * q / rx - s * (xi * q / re - angle) - i1 * s**2,
+        yt * q / rx + c * (xi * q / re - angle) - i5 * s**2,
+    )
+    parts = zip(strike, dip, opening, strict=True)
+    return [slip[0] * a + slip[1] * b + slip[2] * o for a, b, o in parts]
