@@ -120,13 +120,22 @@ def origin_of(
     The common shortcut ``p = q - motion(q)`` is wrong by ``|motion| * |gradient|``, up to 0.4 px
     for a 5-px wave of 200 px length.
     """
+    shape = y.shape
+    y, x = y.reshape(-1), x.reshape(-1)
     py, px = y.clone(), x.clone()
+    left = torch.arange(y.numel(), device=y.device)
     for _ in range(iterations):
-        dy, dx = motion(py, px)
-        miss = torch.maximum((py + dy - y).abs(), (px + dx - x).abs())
-        if float(miss.max()) < tolerance:
+        qy, qx, ay, ax = y[left], x[left], py[left], px[left]
+        dy, dx = motion(ay, ax)
+        miss = torch.maximum((ay + dy - qy).abs(), (ax + dx - qx).abs())
+        still = ~(miss < tolerance)
+        left = left[still]
+        if not len(left):
             break
-        py, px = y - dy, x - dx
-    dy, dx = motion(py, px)
-    miss = torch.maximum((py + dy - y).abs(), (px + dx - x).abs())
-    return py, px, miss < 1e-6
+        py[left], px[left] = (qy - dy)[still], (qx - dx)[still]
+    found = torch.ones_like(y, dtype=torch.bool)
+    if len(left):
+        dy, dx = motion(py[left], px[left])
+        miss = torch.maximum((py[left] + dy - y[left]).abs(), (px[left] + dx - x[left]).abs())
+        found[left] = miss < max(1e-6, tolerance)
+    return py.reshape(shape), px.reshape(shape), found.reshape(shape)
