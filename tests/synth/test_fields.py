@@ -1,6 +1,7 @@
 """Random fields against the theory they are made from."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ def power_slope(field: torch.Tensor, low: float, high: float) -> float:
     ky, kx = torch.meshgrid(*(torch.fft.fftfreq(n) for n in field.shape), indexing="ij")
     k = torch.hypot(ky, kx)
     edges = np.geomspace(low, high, 12)
-    rings = [(k >= a) & (k < b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    rings = [(k >= a) & (k < b) for a, b in pairwise(edges)]
     x = [math.log(float(k[ring].mean())) for ring in rings]
     y = [math.log(float(power[ring].mean())) for ring in rings]
     return float(np.polyfit(x, y, 1)[0])
