@@ -105,7 +105,7 @@ def acquire(
     if optics.levels:
         step = 6 * contrast / optics.levels
         disturbed = [(image / step).round() * step for image in disturbed]
-    return OpticalPair(*disturbed, valid)
+    return OpticalPair(disturbed[0], disturbed[1], valid)
 
 
 def _disturbed(
