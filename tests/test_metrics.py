@@ -1,0 +1,84 @@
+"""Scores of estimates whose errors were put there."""
+
+import math
+
+import pytest
+import torch
+
+from groundshift import metrics
+
+
+def planes(seed: int = 0, size: int = 200) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    truth = torch.randn(2, 6, 6, generator=generator, dtype=torch.float64)
+    truth = torch.nn.functional.interpolate(truth[None], (size, size), mode="bicubic")[0]
+    noise = torch.randn(2, size, size, generator=generator, dtype=torch.float64)
+    return truth, noise
+
+
+def test_gaussian_errors_have_gaussian_scores() -> None:
+    truth, noise = planes()
+    sigma = torch.full_like(truth, 0.1)
+    found = metrics.score(truth + 0.1 * noise + torch.tensor([0.02, -0.03])[:, None, None], truth)
+    assert found.bias_dy == pytest.approx(0.02, abs=0.002)
+    assert found.bias_dx == pytest.approx(-0.03, abs=0.002)
+    found = metrics.score(truth + 0.1 * noise, truth, sigma)
+    assert found.mae == pytest.approx(0.1 * math.sqrt(2 / math.pi), rel=0.02)
+    assert found.median == pytest.approx(0.06745, rel=0.02)
+    assert found.p95 == pytest.approx(0.196, rel=0.02)
+    assert found.rmse_dy == pytest.approx(0.1, rel=0.02)
+    assert found.within_68 == pytest.approx(0.68, abs=0.01)
+    assert found.within_95 == pytest.approx(0.95, abs=0.01)
+    assert found.slope_dy == pytest.approx(1, abs=0.01)
+    assert found.density == 1
+    assert found.over_half == found.over_one == 0
+
+
+def test_a_sigma_that_ranks_errors_has_no_sparsification_error() -> None:
+    truth, noise = planes(1)
+    error = 0.1 * noise
+    assert metrics.ause(error, error.abs()) == pytest.approx(0, abs=1e-9)
+    useless = metrics.ause(error, torch.rand(truth.shape, generator=torch.Generator()))
+    assert useless > 0.3
+
+
+def test_shrinkage_shows_in_the_slope() -> None:
+    truth, _ = planes(2)
+    found = metrics.score(0.8 * truth, truth)
+    assert found.slope_dy == pytest.approx(0.8)
+    assert math.isnan(metrics.score(truth * 0 + 0.1, truth * 0).slope_dx)
+
+
+def test_outliers_are_counted_once_and_steps_are_none() -> None:
+    truth, noise = planes(3)
+    truth[:, :, 100:] += 3  # a fault
+    estimate = truth + 0.02 * noise
+    assert metrics.score(estimate, truth).outliers < 0.001
+    estimate[0, 10:190:20, 10:190:20] += 0.8
+    estimate[1, 10:190:20, 10:190:20] += 1.5
+    assert metrics.score(estimate, truth).outliers == pytest.approx(81 / 200**2, rel=0.05)
+
+
+def test_what_is_not_measured_or_not_scored_is_left_out() -> None:
+    truth, noise = planes(4)
+    estimate = truth + 0.1 * noise
+    estimate[:, :50] = torch.nan
+    scored = torch.ones(200, 200, dtype=torch.bool)
+    scored[150:] = False
+    estimate[:, 150:] += 99
+    found = metrics.score(estimate, truth, scored=scored)
+    assert found.density == pytest.approx(100 / 150)
+    assert found.mae == pytest.approx(0.08, rel=0.03)
+    empty = metrics.score(estimate * torch.nan, truth)
+    assert empty.density == 0
+    assert math.isnan(empty.mae)
+
+
+def test_errors_near_a_fault() -> None:
+    truth, _ = planes(5)
+    distance = (torch.arange(200.0) - 100).expand(200, 200)
+    estimate = truth + torch.where(
+        distance.abs() < 2, 1.0, torch.where(distance.abs() < 6, 0.5, 0.1)
+    )
+    found = metrics.score(estimate, truth, distance=distance)
+    assert (found.near_2, found.near_6, found.near_20) == pytest.approx((1.0, 0.5, 0.1))
