@@ -2,8 +2,8 @@
 
 Seen from a surface point, the direction to a point of the half-space is the complex number
 ``w = (x + iy) / (r + z)`` (stereographic projection), with ``|w| <= 1``. Along a straight line of
-direction ``t``, ``r dw/dl`` is a quadratic in ``w`` whose roots are the directions ``t`` and ``-t``:
-integrals of powers of ``w`` times ``dl / r`` are rational in ``w``.
+direction ``t``, ``r dw/dl`` is a quadratic in ``w`` whose roots are the directions ``t`` and
+``-t``: integrals of powers of ``w`` times ``dl / r`` are those of rational functions of ``w``.
 """
 
 from typing import NamedTuple

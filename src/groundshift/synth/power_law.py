@@ -1,0 +1,64 @@
+"""Random fields whose spectrum is a power law, for slip and for the roughness of faults."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+Plane = NDArray[np.float64]
+ComplexPlane = NDArray[np.complex128]
+
+
+def power_law_field(
+    shape: tuple[int, int],
+    spacing: float,
+    decay: float,
+    correlation: tuple[float, float],
+    rng: np.random.Generator,
+) -> Plane:
+    """Gaussian field with amplitude spectrum ``(1 + (k_0 a_0)^2 + (k_1 a_1)^2)^(-decay / 2)``.
+
+    A decay of 2 is the ``k^-2`` slip of Herrero & Bernard (1994); ``1 + H`` is a self-affine
+    surface of Hurst exponent ``H``, whose profiles have the power spectrum ``k^-(1 + 2H)``.
+
+    Parameters
+    ----------
+    shape
+        Nodes along the two axes.
+    spacing
+        Of the nodes, metres.
+    decay
+        Exponent of the amplitude at high wavenumbers.
+    correlation
+        Lengths ``a`` along the two axes, metres, below which the power law holds; ``k`` is
+        ``2 pi`` over the wavelength.
+    rng
+        Source of randomness.
+
+    Returns
+    -------
+    ndarray
+        Zero mean and unit standard deviation, but for what is cut off a periodic field whose size
+        suits the Fourier transform.
+    """
+    rows, columns = (int(fft.next_fast_len(n, real=True)) for n in shape)  # type: ignore[arg-type]
+    k0 = 2 * np.pi * np.fft.fftfreq(rows, spacing)[:, None]
+    k1 = 2 * np.pi * np.fft.rfftfreq(columns, spacing)
+    scaled = 1 + (k0 * correlation[0]) ** 2 + (k1 * correlation[1]) ** 2
+    spectrum = np.fft.rfft2(rng.standard_normal((rows, columns))) * scaled ** (-decay / 2)
+    spectrum[0, 0] = 0
+    field = np.fft.irfft2(spectrum, s=(rows, columns))
+    return field[: shape[0], : shape[1]] / field.std()
+
+
+def interpolate(field: Plane, spacing: float, first: Plane, second: Plane) -> Plane:
+    """Interpolate bilinearly at coordinates in metres; the nearest value beyond the field."""
+    position = [
+        np.clip(at / spacing, 0, n - 1) for at, n in zip((first, second), field.shape, strict=True)
+    ]
+    (i, u), (j, v) = (
+        (low := np.minimum(at.astype(np.intp), n - 2), at - low)
+        for at, n in zip(position, field.shape, strict=True)
+    )
+    below = field[i, j] * (1 - v) + field[i, j + 1] * v
+    above = field[i + 1, j] * (1 - v) + field[i + 1, j + 1] * v
+    return below * (1 - u) + above * u
