@@ -9,7 +9,7 @@ import torch
 from affine import Affine
 
 from groundshift.errors import GroundshiftError, ImageError, OutputError
-from groundshift.io.pack import covered, fair_share, looks, pack
+from groundshift.io.pack import covered, fair_share, looks, pack, without_rim
 from groundshift.io.provenance import provenance
 from groundshift.synth.bank import Bank, Scale, Stack
 from groundshift.synth.fields import random_field
@@ -134,6 +134,13 @@ class TestPlaces:
         assert [s.split for s in covered(stacks)] == ["test", "train", "validation", "train"]
         assert [s.split for s in covered(stacks[2:])] == ["validation", "train"]
         assert [s.split for s in covered(stacks[3:])] == ["train"]
+
+    def test_rims_without_data_are_cut_off(self) -> None:
+        levels = np.ones((2, 20, 30), np.uint8)
+        levels[0, :2, 1:] = levels[1, :, 28:] = levels[0, 7, :] = levels[1, 15:, :10] = 0
+        np.testing.assert_array_equal(without_rim(levels), levels[:, 2:, :28])
+        nothing = np.zeros((1, 5, 5), np.uint8)
+        assert without_rim(nothing).shape == (1, 5, 5)
 
 
 class TestKinds:

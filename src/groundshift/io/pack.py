@@ -385,8 +385,17 @@ def _stack(planes: Sequence[_Plane], group: Sequence[int], scene: str) -> Stack:
         sensor=first.about.sensor,
         dates=tuple(member.date for member in members),
         scales=tuple(member.scale for member in members),
-        levels=torch.from_numpy(np.stack([member.levels for member in members])),
+        levels=torch.from_numpy(without_rim(np.stack([member.levels for member in members]))),
     )
+
+
+def without_rim(levels: np.ndarray) -> np.ndarray:
+    """Cut off outer rows and columns that are mostly without data on some date."""
+    known = (levels > 0).all(axis=0)
+    rows, columns = ((known.mean(axis=axis) > 0.5).nonzero()[0] for axis in (1, 0))
+    if rows.size == 0 or columns.size == 0:
+        return levels
+    return levels[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
 def covered(stacks: Sequence[Stack]) -> list[Stack]:

@@ -33,7 +33,7 @@ class Points(NamedTuple):
     """Bright, coherent scatterers: what stays between the dates, whatever the coherence."""
 
     y: Tensor
-    """Rows, fractional, float32."""
+    """Rows of the planes, fractional, float32."""
     x: Tensor
     """Columns, fractional, float32."""
     amplitude: Tensor
@@ -105,10 +105,9 @@ class Backscatter:
         later = lit * from_decibels(changed - flat)
         if self.slope > 0:
             length = self.mountain * oversample
-            # Water is level: relief fades where there is some.
             land = cover.label != WATER
             height = relief(size, 0.85, length, self.slope, generator)
-            factor = torch.where(land, slant(height, self.incidence), 1.0)
+            factor = torch.where(land, slant(height, self.incidence), 1.0)  # water is level
             lit, later = lit * factor, later * factor
         floor = 10 ** (FLOOR / 10)
         lit, later = lit.clamp(min=floor), later.clamp(min=floor)
