@@ -191,6 +191,19 @@ def test_two_suns_cast_different_shadows_on_the_same_ground() -> None:
     assert float(scene.reference.min()) > 0
 
 
+def test_water_is_level_and_mountains_stand_in_their_shadow() -> None:
+    lake = Landscape(fractions=(1, 0, 0, 0, 0), river=0)
+    scene = Sunlit(landscape=lake, scatter=0, texture=0, slope=0.5, change=0)(
+        (128, 128), generator()
+    )
+    lit = scene.reference[~scene.reference_shadow]
+    torch.testing.assert_close(lit.max(), torch.tensor(ALBEDO[WATER]), rtol=1e-4, atol=0)
+    recipes = [Sunlit.draw(np.random.default_rng(seed)) for seed in range(24)]
+    shares = [float(r((96, 96), generator()).reference_shadow.float().mean()) for r in recipes]
+    assert sum(share > 0.02 for share in shares) >= 4
+    assert max(shares) < 0.8
+
+
 def test_one_sun_gives_one_image() -> None:
     sun = Sun(2.0, 0.6)
     scene = Sunlit(suns=(sun, sun), change=0)((128, 128), generator())

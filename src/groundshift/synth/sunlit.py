@@ -14,7 +14,7 @@ from torch import Tensor
 
 from groundshift.synth.backscatter import draw_landscape, per_patch
 from groundshift.synth.fields import random_field, smoothed
-from groundshift.synth.landscape import LandCover, Landscape
+from groundshift.synth.landscape import WATER, LandCover, Landscape
 from groundshift.synth.terrain import Sun, cast_shadow, lambert, relief
 
 ALBEDO = (0.04, 0.3, 0.15, 0.06, 0.2)
@@ -65,8 +65,12 @@ class Sunlit:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Self:
-        """Choose a recipe at random; every fourth has one sun, like images a year apart."""
-        first = Sun(float(rng.uniform(0, 2 * np.pi)), float(rng.uniform(0.3, 1.2)))
+        """Choose a recipe at random: half of them mountains, up to 60 % in shadow.
+
+        Every fourth has the same sun on both dates, like images a year apart.
+        """
+        first = Sun(float(rng.uniform(0, 2 * np.pi)), float(rng.uniform(0.25, 1.1)))
+        mountains = rng.random() < 0.5
         second = Sun(
             float(first.azimuth + rng.normal(0, 0.5)),
             float(np.clip(first.elevation + rng.normal(0, 0.2), 0.2, 1.3)),
@@ -79,7 +83,7 @@ class Sunlit:
             texture=float(rng.uniform(0.03, 0.3)),
             grain=float(np.exp(rng.uniform(np.log(2), np.log(40)))),
             hurst=float(rng.uniform(0.7, 0.95)),
-            slope=float(rng.uniform(0.02, 0.6)),
+            slope=float(rng.uniform(0.4, 0.9) if mountains else rng.uniform(0.02, 0.3)),
             mountain=float(rng.uniform(60, 400)),
             sky=float(rng.uniform(0.05, 0.3)),
             change=float(rng.uniform(0, 0.2)),
@@ -99,12 +103,15 @@ class Sunlit:
         other = 0.5 * per_patch(cover, generator)
         second = first * torch.exp(torch.where((chosen < self.change)[cover.patch], other, 0.0))
         height = relief(size, self.hurst, self.mountain * oversample, self.slope, generator)
-        reference, dark = self._lit(first, height, self.suns[0])
-        secondary, later = self._lit(second, height, self.suns[1])
+        level = cover.label == WATER
+        reference, dark = self._lit(first, height, level, self.suns[0])
+        secondary, later = self._lit(second, height, level, self.suns[1])
         return OpticalScene(reference, secondary, dark, later, height, cover)
 
-    def _lit(self, albedo: Tensor, height: Tensor, sun: Sun) -> tuple[Tensor, Tensor]:
-        facing = lambert(height, sun)
+    def _lit(
+        self, albedo: Tensor, height: Tensor, level: Tensor, sun: Sun
+    ) -> tuple[Tensor, Tensor]:
+        facing = torch.where(level, math.sin(sun.elevation), lambert(height, sun))
         shadow = cast_shadow(height, sun, periodic=True) | (facing == 0)
         light = torch.where(shadow, 0.0, facing) + self.sky
         return smoothed(albedo * light / (math.sin(sun.elevation) + self.sky), SOFTNESS), shadow
