@@ -68,6 +68,8 @@ def test_packs_what_it_finds(folder: Path, tmp_path: Path, caplog) -> None:
     assert f"left out {skipped}: {reason}" in caplog.text
     assert packed.size == (tmp_path / "out.npz").stat().st_size
     assert packed.offered == 4 * 96 * 128
+    assert (tmp_path / "out.npz").stat().st_mode == (folder / "fan" / "SOURCE.txt").stat().st_mode
+    assert {path.name for path in tmp_path.iterdir()} == {"imagery", "out.npz"}
 
 
 def test_same_folder_same_bank(folder: Path, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
-from tempfile import NamedTemporaryFile
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import numpy as np
@@ -534,15 +534,12 @@ def _write(target: Path, stacks: Sequence[Stack], max_size: int) -> int:
             f"place; pass a larger size or fewer images"
         )
     try:
-        with NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}", delete=False) as file:
-            part = Path(file.name)
-        try:
+        with TemporaryDirectory(dir=target.parent, prefix=f".{target.name}") as folder:
+            part = Path(folder) / target.name
             bank.save(part, stacks)
             size = part.stat().st_size
             if size <= max_size:
                 part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"cannot write {target}: {error.strerror}; choose another OUT") from error
     return size
