@@ -15,9 +15,9 @@ from groundshift.synth.power_law import Plane, interpolate, power_law_field
 COARSENINGS = 5
 """How often the number of cells along strike is halved with depth."""
 
-RESOLUTION = 3
-"""Shortest distance between independent values of slip, in triangles: the steps between triangles
-are artefacts of the mesh, a third of what is between those values."""
+RESOLUTION = 2
+"""Distance of the nodes of slip, in triangles: steps between triangles are artefacts of the mesh,
+and must be smaller than what varies."""
 
 
 class Focus(NamedTuple):
@@ -54,8 +54,8 @@ class FaultMesh(NamedTuple):
 def fault_mesh(rupture: Rupture, focus: Focus) -> FaultMesh:
     """Cover a rupture with triangles whose normals point to the hanging wall, without gaps.
 
-    Rows of cells follow the depth, each twice as thick as the one above; below a cell lies a cell
-    twice as long, of three triangles.
+    Rows of cells are ever thicker with depth; below two cells lies one twice as long, until
+    `COARSENINGS` are reached.
     """
     meshes = [_segment_mesh(segment, focus) for segment in rupture.segments]
     vertices = np.cumsum([0, *(len(m.points) for m in meshes)])
@@ -123,10 +123,12 @@ def _upper_nodes(segment: Segment, focus: Focus) -> tuple[Plane, float]:
 
 
 def _levels(top: float, bottom: float, element: float) -> Plane:
-    """Depths of the rows: each twice as thick as the last, stretched to end at the bottom."""
-    count = max(1, round(math.log2((bottom - top) / element + 1)))
-    thickness = 2.0 ** np.arange(count)
-    return top + (bottom - top) * np.append(0, np.cumsum(thickness) / thickness.sum())
+    """Depths of the rows: each twice as thick as the last, up to an eighth of the whole."""
+    whole = bottom - top
+    thick = [min(element, whole / 8)]
+    while sum(thick) < whole:
+        thick.append(min(2 * thick[-1], whole / 8))
+    return top + whole * np.append(0, np.cumsum(thick) / np.sum(thick))
 
 
 def draw_slip(
@@ -167,7 +169,7 @@ def draw_slip(
         np.array([getattr(p, name) for p in parts])[own]
         for name in ("along", "share", "length", "top", "bottom")
     )
-    amount = np.clip(interpolate(field, spacing, begin + s, depth), 0, None) * share
+    amount = np.clip(interpolate(field, spacing, begin + s, depth, order=3), 0, None) * share
     amount *= _taper(s / extent, ends) * _taper(1 - s / extent, ends)
     amount *= _taper((bottom - depth) / (bottom - top), ends)
     amount *= np.where(top > 0, _taper((depth - top) / (bottom - top), ends), 1)

@@ -100,7 +100,8 @@ class Trace:
 
     def points(self) -> Plane:
         """Where the trace jumps, rows and columns at each `STEP`, ``(n, 2)``."""
-        broken = (self.jump.sum(-1).abs() > 0).numpy()
+        size = self.jump.sum(-1).abs().numpy()
+        broken = size > 1e-9 * size.max()
         s = STEP * np.arange(len(self.across))
         at = self.origin + self.direction * (s + 1j * self.across.numpy())
         return np.stack([at.imag, at.real], axis=-1)[broken]
