@@ -139,3 +139,27 @@ def origin_of(
         miss = torch.maximum((py[left] + dy - y[left]).abs(), (px[left] + dx - x[left]).abs())
         found[left] = miss < max(1e-6, tolerance)
     return py.reshape(shape), px.reshape(shape), found.reshape(shape)
+
+
+def distance_of(motion: Motion, y: Tensor, x: Tensor) -> Tensor:
+    """Unsigned distance to the nearest jump of a motion, pixels; infinite where it has none."""
+    if isinstance(motion, Sum):
+        parts = [distance_of(part, y, x) for part in motion.motions]
+        return torch.stack(parts).amin(0)
+    distance = getattr(motion, "distance", None)
+    return torch.full_like(y, math.inf) if distance is None else distance(y, x).abs()
+
+
+def visible(motion: Motion, y: Tensor, x: Tensor, distance: Tensor) -> Tensor:
+    """Whether what was at ``(y, x)`` is still on top: a closing jump hides a strip of ground.
+
+    `distance` is that to the nearest jump, pixels; only what could get there is looked at.
+    """
+    dy, dx = motion(y, x)
+    near = distance <= 2 * torch.hypot(dy, dx).max() + 1
+    seen = torch.ones_like(y, dtype=torch.bool)
+    if bool(near.any()):
+        ay, ax = y[near], x[near]
+        py, px, found = origin_of(motion, ay + dy[near], ax + dx[near], tolerance=1e-6)
+        seen[near] = found & (torch.hypot(py - ay, px - ax) < 1e-3)
+    return seen

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from groundshift.synth.motions import Fault, Motion, Sum, Waves
+from groundshift.synth.motions import Fault, Motion, Sum, Waves, distance_of, visible
 from groundshift.synth.speckle import moved_speckle
 
 
@@ -22,9 +22,13 @@ class Sample(NamedTuple):
     dx: Tensor
     """True displacement of each reference pixel along columns, pixels."""
     coherence: Tensor
-    """True coherence magnitude."""
+    """True coherence magnitude; NaN for optical images."""
     bandwidth: float
-    """Two-sided bandwidth of the complex images, cycles per pixel."""
+    """Two-sided bandwidth of the complex images, cycles per pixel; NaN for optical images."""
+    valid: Tensor
+    """Reference pixels that the secondary shows and that can be measured."""
+    distance: Tensor
+    """Distance to the nearest jump of the motion, pixels; infinite without one."""
 
 
 def speckle_sample(
@@ -54,9 +58,19 @@ def speckle_sample(
     generator = torch.Generator().manual_seed(seed)
     first, second = moved_speckle(motion, size, coherence, bandwidth, generator)
     rows = torch.arange(size, dtype=torch.float64)
-    dy, dx = motion(*torch.meshgrid(rows, rows, indexing="ij"))
-    gamma = torch.full((size, size), float(coherence))
-    return Sample(first.abs(), second.abs(), dy.float(), dx.float(), gamma, bandwidth)
+    y, x = torch.meshgrid(rows, rows, indexing="ij")
+    dy, dx = motion(y, x)
+    distance = distance_of(motion, y, x)
+    return Sample(
+        reference=first.abs(),
+        secondary=second.abs(),
+        dy=dy.float(),
+        dx=dx.float(),
+        coherence=torch.full((size, size), float(coherence)),
+        bandwidth=bandwidth,
+        valid=visible(motion, y, x, distance),
+        distance=distance.float(),
+    )
 
 
 def wavy_fault(seed: int, size: int, slip: float = 1.8) -> Motion:

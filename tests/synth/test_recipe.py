@@ -1,0 +1,69 @@
+"""Random pairs: whole, repeatable, and true."""
+
+import math
+
+import pytest
+import torch
+
+from groundshift.synth.families import FAMILIES
+from groundshift.synth.motions import Constant, Fault, Sum, distance_of, visible
+from groundshift.synth.recipe import Recipe, draw
+
+EACH = (*FAMILIES, "volcano")
+
+
+@pytest.mark.parametrize("sensor", ["radar", "optical"])
+@pytest.mark.parametrize("family", EACH)
+def test_every_family_on_every_sensor(family: str, sensor: str) -> None:
+    recipe = Recipe(size=64, motions=((family, 1.0),), radar=float(sensor == "radar"))
+    found = draw(recipe, 3)
+    assert (found.family, found.sensor) == (family, sensor)
+    sample = found.sample
+    for plane in (sample.reference, sample.secondary, sample.dy, sample.dx):
+        assert plane.shape == (64, 64)
+        assert plane.dtype == torch.float32
+        assert bool(torch.isfinite(plane).all())
+    assert sample.valid.dtype == torch.bool
+    assert math.isnan(sample.bandwidth) == (sensor == "optical")
+    assert float(sample.reference.std()) > 0
+
+
+def test_an_earthquake_knows_its_fault() -> None:
+    sample = draw(Recipe(size=96, motions=(("earthquake", 1.0),), radar=1.0), 0).sample
+    assert float(torch.hypot(sample.dy, sample.dx).max()) > 0
+
+
+def test_a_sample_is_the_same_whoever_draws_it() -> None:
+    recipe = Recipe(size=48)
+    first, again, other = draw(recipe, 7), draw(recipe, 7), draw(recipe, 8)
+    for a, b in zip(first.sample, again.sample, strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=0, equal_nan=True)
+    assert not torch.equal(first.sample.reference, other.sample.reference)
+    test = draw(Recipe(size=48, split="test"), 7)
+    assert not torch.equal(first.sample.reference, test.sample.reference)
+
+
+def test_what_a_closing_fault_hides_is_not_valid() -> None:
+    """Two sides that move towards each other by 2 px in all cover a strip 2 px wide."""
+    fault = Fault(slip=2.0, centre=(32.0, 31.5), strike=0.0, depth=1e9)
+
+    def closing(y: torch.Tensor, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        side, _ = fault(y, x)
+        return torch.zeros_like(y), -side
+
+    at = torch.arange(64, dtype=torch.float64)
+    y, x = torch.meshgrid(at, at, indexing="ij")
+    distance = fault.distance(y, x).abs()
+    seen = visible(closing, y, x, distance)
+    assert bool(seen[:, :28].all())
+    assert bool(seen[:, 36:].all())
+    assert 1 <= float((~seen).sum(1).double().mean()) <= 4
+
+
+def test_distances_are_those_to_the_nearest_jump() -> None:
+    faults = tuple(Fault(1.0, (0.0, c), strike=0.0) for c in (10.0, 30.0))
+    x = torch.tensor([8.0, 22.0, 35.0], dtype=torch.float64)
+    y = torch.zeros_like(x)
+    found = distance_of(Sum((Constant(1.0), *faults)), y, x)
+    assert found.tolist() == pytest.approx([2, 8, 5])
+    assert math.isinf(float(distance_of(Constant(), y, x)[0]))
