@@ -173,7 +173,10 @@ def track(  # noqa: PLR0913 - one option for each decision that is the user's
         str | None, typer.Option(metavar="DATE", help="Date of the secondary.")
     ] = None,
     velocity: Annotated[
-        bool, typer.Option("--velocity", help="Add metres per year; needs both dates.")
+        bool,
+        typer.Option(
+            "--velocity", help="Add metres per year, pixels without a map grid; needs both dates."
+        ),
     ] = False,
     quicklook: Annotated[
         bool, typer.Option(help="Draw a picture of the result beside OUT (.png).")

@@ -307,7 +307,13 @@ def _list_bands(dataset: DatasetReader) -> str:
 
 def _warn_of_rounding(dtype: str, path: str) -> None:
     if dtype in {"int32", "uint32", "int64", "uint64"}:
-        log.warning("%s is %s: values beyond %d are rounded to float32", path, dtype, EXACT)
+        log.warning(
+            "%s is %s: values beyond %d are rounded to float32; subtract their common offset first "
+            "if small differences matter",
+            path,
+            dtype,
+            EXACT,
+        )
 
 
 def _version(path: str) -> tuple[int, int]:
