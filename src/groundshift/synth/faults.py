@@ -48,7 +48,7 @@ def rupture_size(magnitude: float, style: Style, max_width: float) -> Size:
     Examples
     --------
     >>> [round(n / 1e3, 1) for n in rupture_size(7.0, "strike-slip", 19e3)[:2]]
-    [56.7, 18.1]
+    [53.9, 19.0]
     """
     offset, ratio = (3.99, 15.0) if style == "strike-slip" else (4.00, 17.5)
     area = 1e6 * 10 ** (magnitude - offset)
