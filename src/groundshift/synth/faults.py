@@ -21,6 +21,8 @@ from groundshift.synth.power_law import Plane, interpolate, power_law_field
 Style = Literal["strike-slip", "normal", "reverse"]
 SHEAR_MODULUS = 3.3e10
 """Of the crust, Pa: the value behind Leonard's relations."""
+AREA_SCATTER = 0.2
+"""Standard deviation of the decimal logarithm of the area at a magnitude."""
 STEPS = 4096
 """Nodes of a random field along a rupture, at most."""
 
@@ -39,11 +41,14 @@ def seismic_moment(magnitude: float) -> float:
     return 10 ** (1.5 * magnitude + 9.1)
 
 
-def rupture_size(magnitude: float, style: Style, max_width: float) -> Size:
+def rupture_size(
+    magnitude: float, style: Style, max_width: float, area_factor: float = 1.0
+) -> Size:
     """Length, width and mean slip of an interplate earthquake (Leonard 2010, tables 5 and 6).
 
     ``M = log10(area in km2) + 3.99`` for strike-slip and 4.00 for dip-slip; width is
-    ``15.0 length^(2/3)`` and ``17.5 length^(2/3)`` in metres, until the crust ends.
+    ``15.0 length^(2/3)`` and ``17.5 length^(2/3)`` in metres, until the crust ends. Earthquakes
+    scatter about the mean: an area smaller by a factor slips more by the same factor.
 
     Examples
     --------
@@ -51,7 +56,7 @@ def rupture_size(magnitude: float, style: Style, max_width: float) -> Size:
     [53.9, 19.0]
     """
     offset, ratio = (3.99, 15.0) if style == "strike-slip" else (4.00, 17.5)
-    area = 1e6 * 10 ** (magnitude - offset)
+    area = 1e6 * 10 ** (magnitude - offset) * area_factor
     length = (area / ratio) ** 0.6
     width = min(area / length, max_width)
     return Size(area / width, width, seismic_moment(magnitude) / (SHEAR_MODULUS * area))
@@ -161,7 +166,8 @@ def draw_rupture(
     opening = 0.0 if style == "reverse" else rng.uniform(0, 0.1)
     top = rng.uniform(300, 2000) if rng.uniform() < buried else 0.0
     crust = rng.uniform(12e3, 19e3)
-    size = rupture_size(magnitude, style, (crust - top) / math.sin(dip))
+    scatter = 10 ** rng.normal(0, AREA_SCATTER)
+    size = rupture_size(magnitude, style, (crust - top) / math.sin(dip), scatter)
     shape = _Shape(dip, rake, opening, top, top + size.width * math.sin(dip))
     main = _chain(rng, size.length, rng.uniform(0, 2 * math.pi), shape)
     branches = [_branch(rng, main, size.length) for _ in range(min(2, rng.poisson(0.4)))]
