@@ -35,7 +35,7 @@ from groundshift.types import Estimate, Matcher
 
 SIZE = 2048
 SEED = 301
-ROUNDS = 3
+ROUNDS = 2
 MOTION = Waves(amplitude=(8.0, 8.0), wavelength=(900.0, 1100.0))
 OPENPIV = "OpenPIV 64/32/32"
 
