@@ -1,6 +1,7 @@
 """Peak memory of a pair far larger than memory: the command line on two big GeoTIFFs."""
 
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -66,14 +67,14 @@ def tables() -> list[Table]:
         images = write_pair(Path(folder))
         program = str(Path(sys.executable).with_name("groundshift"))
         options = ("--stride", "8", "--search", "16", "--memory", "2GiB", "--radiometry", "optical")
-        start, peak = time.perf_counter(), 0.0
+        peak = 0.0
         process = subprocess.Popen((program, "track", *images, f"{folder}/motion.tif", *options))
         while process.poll() is None:
             peak = max(peak, resident(process.pid))
             time.sleep(0.2)
-        wall = time.perf_counter() - start
+        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
         if process.returncode:
             raise RuntimeError(f"groundshift track ended with {process.returncode}")
         size = Path(f"{folder}/motion.tif").stat().st_size / 1e6
-    rows: list[list[Value]] = [[SIZE, peak, wall, size]]
-    return [Table("Peak memory", ("pixels per side", "peak GiB", "wall s", "output MB"), rows)]
+    rows: list[list[Value]] = [[SIZE, peak, usage.ru_utime + usage.ru_stime, size]]
+    return [Table("Peak memory", ("pixels per side", "peak GiB", "CPU s", "output MB"), rows)]
