@@ -36,7 +36,7 @@ def default(search: int = 64, stride: int = 4) -> CoarseToFine:
     first = MultiWindow(LeastSquares(stride=4), windows=(12, 20, 28), quadratic=(36, 52, 68, 132))
     last = MultiWindow(
         LeastSquares(window=36 - odd, stride=stride),
-        windows=tuple(w - odd for w in (12, 20, 28)),
+        windows=tuple(w - odd for w in (12, 20, 28, 132)),
         quadratic=tuple(w - odd for w in (36, 52, 68, 100, 132)),
     )
     return CoarseToFine((coarse, middle, first, last))
