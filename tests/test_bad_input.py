@@ -148,7 +148,7 @@ class TestOut:
         def no_temporary_file(**_):
             raise PermissionError(errno.EACCES, "Permission denied")
 
-        monkeypatch.setattr("groundshift.cli.tempfile.TemporaryFile", no_temporary_file)
+        monkeypatch.setattr("groundshift.cli.common.tempfile.TemporaryFile", no_temporary_file)
         line = refused(capsys, tmp_path, good, good)
         assert "cannot write into" in line
         assert "Permission denied" in line

@@ -17,6 +17,7 @@ from affine import Affine
 from rasterio.errors import NotGeoreferencedWarning
 
 from groundshift import api, cli, io
+from groundshift.cli import track
 from groundshift.errors import GroundshiftError
 from groundshift.matchers.presets import STRIDES
 from test_api import texture
@@ -136,12 +137,12 @@ class TestTrack:
 
     def test_the_signature_is_that_of_the_verb(self):
         verb = set(inspect.signature(api.track).parameters)
-        command = set(inspect.signature(cli.track).parameters)
+        command = set(inspect.signature(track.track).parameters)
         assert verb <= command
-        assert command - verb == cli.ONLY_HERE
+        assert command - verb == track.ONLY_HERE
 
     def test_defaults_are_those_of_the_verb(self):
-        verb, command = (inspect.signature(f).parameters for f in (api.track, cli.track))
+        verb, command = (inspect.signature(f).parameters for f in (api.track, track.track))
         for name, parameter in verb.items():
             ours = command[name].default
             assert ours == ("default" if name == "matcher" else parameter.default), name

@@ -1,0 +1,93 @@
+"""What the commands share: the log, checks before the work, writing and telling after it."""
+
+import logging
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from groundshift.errors import OutputError
+
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Say what is done, and show where an error arose.")
+]
+
+
+def start(*, verbose: bool) -> None:
+    """Send the log to stderr: warnings, and with ``verbose`` all that is done."""
+    root = logging.getLogger("groundshift")
+    for handler in list(root.handlers):
+        if isinstance(handler, _Lines):
+            root.removeHandler(handler)
+    handler = _Lines()
+    handler.setFormatter(logging.Formatter("groundshift: %(levelname)s: %(message)s"))
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG if verbose else logging.WARNING)
+    root.propagate = False
+
+
+class _Lines(logging.Handler):
+    """Writes to whatever stderr is at the time; what several tiles say, once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        line = self.format(record).replace("WARNING", "warning")
+        if line not in self._said:
+            self._said.add(line)
+            typer.echo(line, err=True)
+
+
+def finish(result: Any, out: Path, reference: Any | None) -> Any:
+    """Compute, write, draw and summarise; return what was written."""
+    from groundshift import io, tile
+    from groundshift.cli import report
+
+    with tile.computing():
+        io.save(result, out)
+    written = io.open_field(out)
+    wrote = [str(out)]
+    if reference is not None:
+        from groundshift import plot
+
+        picture = out.with_suffix(".png")
+        with tile.computing(progress=False):
+            plot.quicklook(written, picture, reference=reference)
+        wrote.append(str(picture))
+    for line in report.summary(written):
+        typer.echo(line)
+    typer.echo(f"wrote       {', '.join(wrote)}")
+    return written
+
+
+def check_out(out: Path, inputs: list[Any]) -> None:
+    """Refuse an OUT that cannot be written, before the work begins and not after it."""
+    for path in inputs:
+        if path is not None and Path(path).exists() and _same(out, Path(path)):
+            raise OutputError(f"OUT is the input {path}, which would be lost; choose another name")
+    from groundshift.io.fields import WRITERS
+
+    if out.suffix.lower() not in WRITERS:
+        raise OutputError(f"{out} must end in one of {', '.join(WRITERS)}; the suffix says how")
+    if not out.parent.is_dir():
+        raise OutputError(f"the folder {out.parent} does not exist; make it, or choose another OUT")
+    try:
+        with tempfile.TemporaryFile(dir=out.parent):
+            pass
+    except OSError as error:
+        raise OutputError(
+            f"cannot write into {out.parent}: {error.strerror}; choose another OUT"
+        ) from error
+
+
+def _same(out: Path, path: Path) -> bool:
+    names = {out.resolve(), out.with_suffix(".png").resolve()}
+    return path.resolve() in names or (out.exists() and out.samefile(path))
+
+
+def band_of(text: str | None) -> int | str | None:
+    """Read a band: a number from 1, or a name."""
+    return int(text) if text is not None and text.isdecimal() else text
