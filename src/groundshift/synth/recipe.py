@@ -131,7 +131,7 @@ def _radar(
     n = recipe.size * product.fine + 2 * radar.MARGIN
     surface = _surface(recipe, n, product.fine, rng, generator, bank)
     pair = radar.acquire(product, surface, motion, recipe.size, generator)
-    return _sample(motion, pair, pair.coherence, product.bandwidth, pair.valid)
+    return sample_of(motion, pair, pair.coherence, product.bandwidth, pair.valid)
 
 
 def _surface(
@@ -195,7 +195,7 @@ def _optical(
         shadow = (scene.reference_shadow | scene.secondary_shadow).float()
     pair = optics.acquire(camera, ground, motion, recipe.size, generator)
     nan = torch.full_like(pair.reference, math.nan)
-    sample = _sample(motion, pair, nan, math.nan, pair.valid)
+    sample = sample_of(motion, pair, nan, math.nan, pair.valid)
     if shadow is None:
         return sample
     edge, fine = optics.MARGIN, camera.fine
@@ -219,13 +219,14 @@ def _crops(bank: Bank, recipe: Recipe, n: int, kind: str, rng: np.random.Generat
     return crop
 
 
-def _sample(
+def sample_of(
     motion: Motion,
     pair: radar.RadarPair | optics.OpticalPair,
     coherence: Tensor,
     bandwidth: float,
     seen: Tensor,
 ) -> Sample:
+    """Join a rendered pair and its truth; `seen` are the secondary's pixels that show ground."""
     size, device = pair.reference.shape[0], pair.reference.device
     at = torch.arange(size, dtype=torch.float64, device=device)
     y, x = torch.meshgrid(at, at, indexing="ij")
