@@ -9,7 +9,10 @@ import torch
 from affine import Affine
 
 from groundshift.errors import GroundshiftError, ImageError, OutputError
-from groundshift.io.pack import covered, fair_share, looks, pack, without_rim
+from groundshift.io.pack import pack
+from groundshift.io.pack.fit import fair_share
+from groundshift.io.pack.images import looks
+from groundshift.io.pack.places import covered, without_rim
 from groundshift.io.provenance import provenance
 from groundshift.synth.bank import Bank, Scale, Stack
 from groundshift.synth.fields import random_field
