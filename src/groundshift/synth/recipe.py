@@ -18,9 +18,9 @@ from groundshift.synth.backscatter import Backscatter
 from groundshift.synth.bank import Bank
 from groundshift.synth.earthquake import earthquake
 from groundshift.synth.families import FAMILIES
-from groundshift.synth.motions import Motion, distance_of, visible
+from groundshift.synth.motions import Motion
 from groundshift.synth.radar import Radar, Surface
-from groundshift.synth.sample import Sample
+from groundshift.synth.sample import Sample, sample_of
 from groundshift.synth.sunlit import Sunlit
 from groundshift.synth.volcano import volcano
 
@@ -217,34 +217,3 @@ def _crops(bank: Bank, recipe: Recipe, n: int, kind: str, rng: np.random.Generat
             crop[None], (n, n), mode="bicubic", align_corners=False
         )[0]
     return crop
-
-
-def sample_of(
-    motion: Motion,
-    pair: radar.RadarPair | optics.OpticalPair,
-    coherence: Tensor,
-    bandwidth: float,
-    seen: Tensor,
-) -> Sample:
-    """Join a rendered pair and its truth; `seen` are the secondary's pixels that show ground."""
-    size, device = pair.reference.shape[0], pair.reference.device
-    at = torch.arange(size, dtype=torch.float64, device=device)
-    y, x = torch.meshgrid(at, at, indexing="ij")
-    dy, dx = motion(y, x)
-    rows, columns = y + dy, x + dx
-    inside = (rows >= 0) & (rows <= size - 1) & (columns >= 0) & (columns <= size - 1)
-    arrived = seen[
-        rows.round().long().clamp(0, size - 1), columns.round().long().clamp(0, size - 1)
-    ]
-    distance = distance_of(motion, y, x)
-    valid = inside & arrived & visible(motion, y, x, distance)
-    return Sample(
-        reference=pair.reference.float(),
-        secondary=pair.secondary.float(),
-        dy=dy.float(),
-        dx=dx.float(),
-        coherence=coherence.float(),
-        bandwidth=bandwidth,
-        valid=valid,
-        distance=distance.float(),
-    )

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from groundshift.synth.motions import Fault, Motion, Sum, Waves, distance_of, visible
-from groundshift.synth.speckle import moved_speckle
+from groundshift.synth.optics import OpticalPair
+from groundshift.synth.radar import Radar, RadarPair, Surface, acquire
 
 
 class Sample(NamedTuple):
@@ -31,6 +32,36 @@ class Sample(NamedTuple):
     """Distance to the nearest jump of the motion, pixels; infinite without one."""
 
 
+def sample_of(
+    motion: Motion,
+    pair: RadarPair | OpticalPair,
+    coherence: Tensor,
+    bandwidth: float,
+    seen: Tensor,
+) -> Sample:
+    """Join a rendered pair and its truth; `seen` are the secondary's pixels that show ground."""
+    size, device = pair.reference.shape[0], pair.reference.device
+    at = torch.arange(size, dtype=torch.float64, device=device)
+    y, x = torch.meshgrid(at, at, indexing="ij")
+    dy, dx = motion(y, x)
+    rows, columns = y + dy, x + dx
+    inside = (rows >= 0) & (rows <= size - 1) & (columns >= 0) & (columns <= size - 1)
+    arrived = seen[
+        rows.round().long().clamp(0, size - 1), columns.round().long().clamp(0, size - 1)
+    ]
+    distance = distance_of(motion, y, x)
+    return Sample(
+        reference=pair.reference.float(),
+        secondary=pair.secondary.float(),
+        dy=dy.float(),
+        dx=dx.float(),
+        coherence=coherence.float(),
+        bandwidth=bandwidth,
+        valid=inside & arrived & visible(motion, y, x, distance),
+        distance=distance.float(),
+    )
+
+
 def speckle_sample(
     motion: Motion,
     *,
@@ -39,7 +70,7 @@ def speckle_sample(
     seed: int,
     bandwidth: float = 0.4,
 ) -> Sample:
-    """Render a SAR amplitude pair.
+    """Render a SAR amplitude pair of ground without texture.
 
     Parameters
     ----------
@@ -53,24 +84,14 @@ def speckle_sample(
         Of the speckle.
     bandwidth
         Of the complex images, cycles per pixel: 0.4 is an SLC of bandwidth 0.8 oversampled twice,
-        whose amplitude is free of aliasing.
+        whose amplitude is free of aliasing. Above 0.5 every second sample of a finer image is
+        taken, as of an SLC that is detected as it is.
     """
-    generator = torch.Generator().manual_seed(seed)
-    first, second = moved_speckle(motion, size, coherence, bandwidth, generator)
-    rows = torch.arange(size, dtype=torch.float64)
-    y, x = torch.meshgrid(rows, rows, indexing="ij")
-    dy, dx = motion(y, x)
-    distance = distance_of(motion, y, x)
-    return Sample(
-        reference=first.abs(),
-        secondary=second.abs(),
-        dy=dy.float(),
-        dx=dx.float(),
-        coherence=torch.full((size, size), float(coherence)),
-        bandwidth=bandwidth,
-        valid=visible(motion, y, x, distance),
-        distance=distance.float(),
-    )
+    one, none = torch.ones(()), torch.zeros((), dtype=torch.complex64)
+    surface = Surface(torch.tensor(float(coherence)), one, one, none)
+    radar = Radar(bandwidth, fine=1 if bandwidth <= 0.5 else 2)
+    pair = acquire(radar, surface, motion, size, torch.Generator().manual_seed(seed))
+    return sample_of(motion, pair, pair.coherence, bandwidth, pair.valid)
 
 
 def wavy_fault(seed: int, size: int, slip: float = 1.8) -> Motion:
