@@ -113,33 +113,50 @@ def acquire(
         Source of randomness, on the device of the result.
     """
     n, device = size * radar.fine + 2 * MARGIN, generator.device
-    kept = _scatterers(radar, n, generator)
-    lost = _scatterers(radar, n, generator)
+    # Uniform ground is as white in its spectrum as in space: there is nothing to transform.
+    flat = not any(plane.dim() for plane in surface[:4]) and not bool(surface.points)
+    draw = _white_spectrum if flat else _scatterers
+    kept, lost = draw(radar, n, generator), draw(radar, n, generator)
     gamma = surface.coherence
     first = surface.first.sqrt() * kept + surface.points
     second = surface.second.sqrt() * (gamma * kept + (1 - gamma**2).clamp(min=0).sqrt() * lost)
-    response = radar.response(n, device).float()
-    spectra = [
-        torch.fft.fft2(date) * (response[:, None] * response)
-        for date in (first, second + surface.points)
-    ]
-    reference = _cropped(torch.fft.ifft2(spectra[0]))
+    along = radar.response(n, device).float()
+    response = along[:, None] * along
+
+    def spectrum(ground: Tensor) -> Tensor:
+        return (ground if flat else torch.fft.fft2(ground)).mul_(response)
+
+    rows, columns, seen = _origins(radar, motion, size, device)
+    images = (
+        _cropped(torch.fft.ifft2(spectrum(first))),
+        spline.evaluate(
+            torch.fft.ifft2(spline.prefilter(spectrum(second + surface.points))), rows, columns
+        ),
+    )
+    if not bool(seen.all()):  # What comes from outside, or from nowhere, is new.
+        fresh = _cropped(torch.fft.ifft2(spectrum(surface.second.sqrt() * lost)))
+        images = images[0], torch.where(seen, images[1], fresh)
+    if surface.noise:
+        noise = (_white_spectrum(radar, n, generator).mul_(response) for _ in images)
+        images = tuple(
+            image + math.sqrt(surface.noise) * _cropped(torch.fft.ifft2(white))
+            for image, white in zip(images, noise, strict=True)
+        )
+    reference, secondary = (_detect(radar, image) for image in images)
+    truth = _reduce(radar, _cropped(true_coherence(surface, along, n)))
+    return RadarPair(reference, secondary, truth, _reduce(radar, seen.float()) > 0.5)
+
+
+def _origins(
+    radar: Radar, motion: Motion, size: int, device: torch.device
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Rows and columns of what the secondary's samples show, and whether there is such a place."""
     at = radar.places(size, device)
     y, x = torch.meshgrid(at, at, indexing="ij")
-    py, px, valid = origin_of(motion, y, x, tolerance=1e-7)
+    py, px, found = origin_of(motion, y, x, tolerance=1e-7)
     rows, columns = ((p - at[0]) * radar.fine + MARGIN for p in (py, px))
-    secondary = spline.evaluate(torch.fft.ifft2(spline.prefilter(spectra[1])), rows, columns)
-    seen = valid & (rows > 3) & (rows < n - 4) & (columns > 3) & (columns < n - 4)
-    # What comes from outside, or from nowhere, is new.
-    secondary = torch.where(seen, secondary, _cropped(_fresh(lost, surface, response)))
-    if surface.noise:
-        reference, secondary = (
-            plane + math.sqrt(surface.noise) * _cropped(_receiver(radar, n, response, generator))
-            for plane in (reference, secondary)
-        )
-    amplitudes = (_detect(radar, plane) for plane in (reference, secondary))
-    truth = _reduce(radar, _cropped(true_coherence(surface, response, n)))
-    return RadarPair(*amplitudes, truth, _reduce(radar, seen.float()) > 0.5)
+    last = size * radar.fine + 2 * MARGIN - 4
+    return rows, columns, found & (rows > 3) & (rows < last) & (columns > 3) & (columns < last)
 
 
 def true_coherence(surface: Surface, response: Tensor, n: int) -> Tensor:
@@ -147,47 +164,40 @@ def true_coherence(surface: Surface, response: Tensor, n: int) -> Tensor:
 
     Points count as coherent power. Receiver noise lowers it.
     """
-    device = response.device
     spread = torch.fft.ifft(response.to(torch.complex64)).abs() ** 2
     kernel = torch.fft.fft(spread / spread.sum()).real
-    kernel = kernel[:, None] * kernel
+    kernel = kernel[:, None] * kernel[: n // 2 + 1]
 
     def seen(power: Tensor) -> Tensor:
-        plane = power.expand(n, n).to(device)
-        return torch.fft.ifft2(torch.fft.fft2(plane) * kernel).real.clamp(min=0)
+        if not power.dim():
+            return power
+        return torch.fft.irfft2(torch.fft.rfft2(power) * kernel, s=(n, n)).clamp(min=0)
 
     points = surface.points.abs() ** 2
     common = seen(surface.coherence * (surface.first * surface.second).sqrt() + points)
     powers = (seen(date + points) + surface.noise for date in (surface.first, surface.second))
-    return common / math.prod(powers).sqrt().clamp(min=1e-12)  # type: ignore[union-attr]
+    truth = common / math.prod(powers).sqrt().clamp(min=1e-12)  # type: ignore[union-attr]
+    return truth.to(response.device).expand(n, n).contiguous()
 
 
 def _scatterers(radar: Radar, n: int, generator: torch.Generator) -> Tensor:
     """White circular noise of unit power for each look: ``(looks, n, n)``, complex64."""
-    shift = round(n * radar.bandwidth / radar.fine * (1 - radar.overlap))
-    width = n + (radar.looks - 1) * shift
-    wide = _white((n, width), generator)
     if radar.looks == 1:
-        return wide.unsqueeze(0)
-    # Parts of the wide spectrum, ordered from low to high frequency.
+        return _white((n, n), generator).unsqueeze(0)
+    return torch.fft.ifft2(_white_spectrum(radar, n, generator))
+
+
+def _white_spectrum(radar: Radar, n: int, generator: torch.Generator) -> Tensor:
+    """Spectra of such noise: overlapping parts of a wide one, from low to high frequency."""
+    shift = round(n * radar.bandwidth / radar.fine * (1 - radar.overlap))
+    wide = n * _white((n, n + (radar.looks - 1) * shift), generator)
     parts = torch.stack([wide[:, k * shift : k * shift + n] for k in range(radar.looks)])
-    return torch.fft.ifft2(torch.fft.ifftshift(parts, dim=-1), norm="ortho")
+    return torch.fft.ifftshift(parts, dim=-1)
 
 
 def _white(shape: tuple[int, int], generator: torch.Generator) -> Tensor:
     parts = torch.randn((*shape, 2), generator=generator, device=generator.device)
     return torch.view_as_complex(parts) / math.sqrt(2)
-
-
-def _fresh(lost: Tensor, surface: Surface, response: Tensor) -> Tensor:
-    return torch.fft.ifft2(
-        torch.fft.fft2(surface.second.sqrt() * lost) * (response[:, None] * response)
-    )
-
-
-def _receiver(radar: Radar, n: int, response: Tensor, generator: torch.Generator) -> Tensor:
-    noise = _scatterers(radar, n, generator)
-    return torch.fft.ifft2(torch.fft.fft2(noise) * (response[:, None] * response))
 
 
 def _cropped(plane: Tensor) -> Tensor:
