@@ -102,6 +102,20 @@ def dis(finest: int | None = None, descent: int = 25, refinement: int = 10) -> M
     return method
 
 
+def farneback(window: int = 21) -> Method:
+    """Polynomial expansion of OpenCV (Farneback 2003), five levels."""
+    import cv2
+
+    def method(reference: Tensor, secondary: Tensor) -> Measured:
+        first, second = _bytes(reference, secondary)
+        found = cv2.calcOpticalFlowFarneback(  # type: ignore[call-overload]
+            first, second, None, 0.5, 5, window, 10, 7, 1.5, cv2.OPTFLOW_FARNEBACK_GAUSSIAN
+        )
+        return _dense(found[..., 1], found[..., 0])
+
+    return method
+
+
 def ilk(radius: int = 9, warps: int = 5) -> Method:
     """Iterative Lucas-Kanade of scikit-image."""
     from skimage.registration import optical_flow_ilk

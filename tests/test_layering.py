@@ -12,7 +12,7 @@ LAYERS = {
     "interpolate": 1, "filters": 1, "matchers": 1, "synth": 1, "metrics": 1,
     "grid": 2, "field": 2,
     "io": 3, "tile": 3, "config": 3, "plot": 3,
-    "api": 4,
+    "api": 4, "benchmark": 4,
     "cli": 5,
 }  # fmt: skip
 GEOSPATIAL = {

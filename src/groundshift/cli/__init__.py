@@ -11,7 +11,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from groundshift.cli import demo, inspect, pack, track
+from groundshift.cli import benchmark, demo, inspect, pack, track
 from groundshift.errors import GroundshiftError
 
 USAGE, FAILURE, INTERRUPTED = 2, 1, 130
@@ -30,7 +30,15 @@ app = typer.Typer(
     epilog="Start with `groundshift demo`, then `groundshift track --help`.",
 )
 
-for command in (track.track, demo.demo, inspect.info, inspect.matchers, pack.pack):
+COMMANDS = (
+    track.track,
+    demo.demo,
+    inspect.info,
+    inspect.matchers,
+    pack.pack,
+    benchmark.benchmark,
+)
+for command in COMMANDS:
     app.command()(command)
 
 

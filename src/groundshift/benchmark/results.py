@@ -1,0 +1,118 @@
+"""The folder of a benchmark: records as they come, in the end Markdown, JSON and pictures."""
+
+import datetime
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from groundshift.benchmark.cost import Cost
+from groundshift.benchmark.figures import draw
+from groundshift.benchmark.report import machine
+from groundshift.benchmark.run import Record
+from groundshift.benchmark.tables import cost_table, suite_tables
+from groundshift.errors import OutputError
+
+PARTIAL = "records.jsonl"
+"""Records of a run that is not complete."""
+PACKAGES = ("groundshift", "torch", "numpy", "scipy")
+TEXT = """Every pair has exact truth and is made by the package from its number; those of this
+split are used for nothing else. Errors are in pixels, over both components, at the centres of each
+matcher's own cells, at least 64 px from the border of a synthetic pair; what cannot be measured
+(hidden, moved out, in shadow) does not count. Statistics are means over pairs. In brackets: share
+of cells with a result, where below 0.995. "68 %" and "95 %": share of errors within those intervals
+of the predicted sigma. "AUSE": area under the sparsification error, 0 if sigma ranks errors
+perfectly. "outliers": vectors with a normalised median residual above 3, or wrong by more than
+1 px. "off": MAE by distance from a fault. "rise": 10-90 % width of fault steps as the matcher
+shows them."""
+
+
+class Setting(NamedTuple):
+    """What records depend on besides their key."""
+
+    command: str
+    version: str
+    split: str
+
+
+def resume(folder: Path, setting: Setting) -> list[Record]:
+    """Return the records of an interrupted run in the folder, and make the folder.
+
+    Raises
+    ------
+    OutputError
+        If they are of another version or split, or the folder cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder {folder}: {error.strerror}") from error
+    path = folder / PARTIAL
+    if not path.exists():
+        path.write_text(json.dumps(setting) + "\n")
+        return []
+    lines = path.read_text().splitlines()
+    if not lines or json.loads(lines[0])[1:] != list(setting[1:]):
+        raise OutputError(
+            f"{folder} holds an unfinished benchmark of another version or split; delete "
+            f"{path} or choose another OUT"
+        )
+    found = []
+    for line in lines[1:]:
+        try:
+            found.append(Record(*json.loads(line)))
+        except (json.JSONDecodeError, TypeError):  # the last line of a run that was killed
+            break
+    text = "".join(json.dumps(record) + "\n" for record in found)
+    path.write_text(f"{lines[0]}\n{text}")
+    return found
+
+
+def keep(folder: Path, record: Record) -> None:
+    """Add one record to those of the unfinished run."""
+    with (folder / PARTIAL).open("a") as file:
+        file.write(json.dumps(record) + "\n")
+
+
+def write(
+    folder: Path, setting: Setting, records: Sequence[Record], costs: Sequence[Cost]
+) -> list[Path]:
+    """Write ``benchmark.md``, ``benchmark.json`` and a picture of each suite."""
+    facts = machine(PACKAGES)
+    date = datetime.datetime.now(datetime.UTC).date().isoformat()
+    head = f"`{setting.command}` on {date}; split {setting.split}; " + ", ".join(
+        f"{key} {value}" for key, value in facts.items()
+    )
+    parts = ["# Benchmark", f"{head}.", TEXT]
+    written = []
+    for suite in dict.fromkeys(record.suite for record in records):
+        own = [record for record in records if record.suite == suite]
+        picture = folder / f"{suite}.png"
+        draw(suite, own, picture)
+        written.append(picture)
+        parts.append(f"![Mean absolute error, {suite}]({picture.name})")
+        parts += [table.markdown() for table in suite_tables(suite, own)]
+    if costs:
+        parts.append(cost_table(costs).markdown())
+    record: dict[str, Any] = {
+        "command": setting.command,
+        "date": date,
+        "split": setting.split,
+        "machine": facts,
+        "records": [each._asdict() for each in records],
+        "costs": [cost._asdict() for cost in costs],
+    }
+    for name, text in (
+        ("benchmark.md", "\n\n".join(parts) + "\n"),
+        ("benchmark.json", json.dumps(record, indent=0) + "\n"),
+    ):
+        _replace(folder / name, text)
+        written.append(folder / name)
+    (folder / PARTIAL).unlink(missing_ok=True)
+    return written
+
+
+def _replace(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.part")
+    temporary.write_text(text)
+    temporary.replace(path)

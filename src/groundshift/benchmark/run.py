@@ -1,0 +1,145 @@
+"""Run matchers on cases: one job for each pair, in processes of one thread."""
+
+import math
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from groundshift.benchmark.cases import Case, Pair
+from groundshift.benchmark.chosen import expression, matcher_of
+from groundshift.benchmark.real import RealCase
+from groundshift.metrics import Score, score
+from groundshift.synth.motions import distance_of
+from groundshift.types import Estimate, Matcher
+
+AnyCase = Case | RealCase
+ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+"""Read by libraries when they are imported: threads that wait for a busy core burn it."""
+
+
+class Record(NamedTuple):
+    """What one matcher scored on one pair."""
+
+    suite: str
+    table: str
+    column: str
+    number: int
+    matcher: str
+    """Its expression, with `{reach}` where that was filled in."""
+    ratio: float | None
+    """Mean absolute error over the limit of incoherent tracking in a window of 32 px."""
+    score: dict[str, float | None]
+
+    @property
+    def key(self) -> tuple[str, str, str, int, str]:
+        """What was measured, without the result."""
+        return self[:5]
+
+
+def run(
+    cases: Sequence[AnyCase],
+    matchers: Sequence[str],
+    split: str,
+    *,
+    workers: int = 1,
+    done: Iterable[Record] = (),
+) -> Iterator[Record]:
+    """Measure each matcher on each pair of each case; records come as they are ready.
+
+    Parameters
+    ----------
+    cases, matchers
+        What is measured.
+    split
+        "train", "validation" or "test".
+    workers
+        Processes of one thread each.
+    done
+        Records of an earlier run, which are not repeated.
+    """
+    known = {record.key for record in done}
+    jobs = []
+    for case in cases:
+        for number in range(case.pairs):
+            place = (case.suite, case.table, case.column, number)
+            missing = tuple(m for m in matchers if (*place, m) not in known)
+            if missing:
+                jobs.append((case, number, missing, split))
+    if not jobs:
+        return
+    os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
+    with ProcessPoolExecutor(
+        min(workers, len(jobs)), get_context("spawn"), torch.set_num_threads, initargs=(1,)
+    ) as pool:
+        for future in as_completed([pool.submit(measure, *job) for job in jobs]):
+            yield from future.result()
+
+
+def ordered(
+    records: Iterable[Record], cases: Sequence[AnyCase], matchers: Sequence[str]
+) -> list[Record]:
+    """Keep the records of these cases and matchers, in their order."""
+    places = {(c.suite, c.table, c.column): i for i, c in enumerate(cases)}
+    kept = [r for r in records if r.key[:3] in places and r.matcher in matchers]
+    return sorted(kept, key=lambda r: (places[r.key[:3]], r.number, matchers.index(r.matcher)))
+
+
+def measure(case: AnyCase, number: int, matchers: Sequence[str], split: str) -> list[Record]:
+    """Render one pair and score each matcher on it."""
+    pair = case.pair(split, number)
+    records = []
+    for text in matchers:
+        matcher = matcher_of(expression(text, case.suite))
+        found = scored(matcher, pair)
+        ratio = found.mae / pair.limit
+        values = {name: _number(value) for name, value in found._asdict().items()}
+        records.append(
+            Record(case.suite, case.table, case.column, number, text, _number(ratio), values)
+        )
+    return records
+
+
+def scored(matcher: Matcher, pair: Pair) -> Score:
+    """Score a matcher on a pair, against the motion at the very centres of its cells."""
+    estimate = estimated(matcher, pair.reference, pair.secondary)
+    rows, columns = (
+        (torch.arange(n, dtype=torch.float64) + 0.5) * matcher.stride - 0.5
+        for n in estimate.dy.shape
+    )
+    y, x = torch.meshgrid(rows, columns, indexing="ij")
+    shape = pair.valid.shape
+    inner = torch.ones_like(y, dtype=torch.bool)
+    for at, size in ((y, shape[0]), (x, shape[1])):
+        inner &= (at >= pair.margin) & (at <= size - 1 - pair.margin)
+    nearest = (at.round().long().clamp(0, n - 1) for at, n in zip((y, x), shape, strict=True))
+    return score(
+        torch.stack((estimate.dy, estimate.dx)),
+        torch.stack(pair.motion(y, x)).float(),
+        sigma=torch.stack((estimate.sigma_dy, estimate.sigma_dx)),
+        distance=distance_of(pair.motion, y, x).float(),
+        scored=inner & pair.valid[tuple(nearest)],
+    )
+
+
+def estimated(matcher: Matcher, reference: Tensor, secondary: Tensor) -> Estimate:
+    """Run a matcher on whole images, surrounded by "no data" as the tiler does."""
+    unit = math.lcm(matcher.period, matcher.stride)
+    rows, columns = reference.shape
+    right, below = (-columns) % unit, (-rows) % unit
+    edge = matcher.halo
+    sides = (edge, edge + right, edge, edge + below)
+    images = (pad(image, sides, value=torch.nan) for image in (reference, secondary))
+    found = matcher(*images)
+    keep = -(-rows // matcher.stride), -(-columns // matcher.stride)
+    return Estimate(*(plane[: keep[0], : keep[1]].cpu() for plane in found))
+
+
+def _number(value: float) -> float | None:
+    """JSON knows no NaN."""
+    return value if math.isfinite(value) else None
