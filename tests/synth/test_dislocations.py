@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 import torch
+from benchmarks.okada import okada85
 from cutde import halfspace
-from okada import okada85
 
 from groundshift.synth.dislocations import Mesh, areas, displacement, frames, green
 
