@@ -2,14 +2,30 @@
 
 import re
 import typing
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 
 from groundshift import config, matchers
-from groundshift.config import describe, matcher_from, parse_size, registry
+from groundshift.config import (
+    describe,
+    describe_default,
+    layout,
+    matcher_from,
+    parse_size,
+    registry,
+)
 from groundshift.errors import GroundshiftError, MatcherError
-from groundshift.matchers import NCC, CoarseToFine, LeastSquares
+from groundshift.filters import Wallis
+from groundshift.matchers import (
+    NCC,
+    CoarseToFine,
+    Filtered,
+    ForwardBackward,
+    LeastSquares,
+    MultiWindow,
+)
+from groundshift.matchers.presets import default_arguments
 
 
 @pytest.mark.parametrize(
@@ -26,9 +42,16 @@ from groundshift.matchers import NCC, CoarseToFine, LeastSquares
             "CoarseToFine(stages=(NCC(stride=16), LeastSquares(stride=4)))",
             CoarseToFine((NCC(stride=16), LeastSquares(stride=4))),
         ),
+        ("NCC(64, 16, stride=16)", NCC(64, 16, 16)),
+        ("default(32, 8)", matchers.default(32, 8)),
+        ("Filtered(Wallis(), NCC())", Filtered(Wallis(), NCC())),
+        ("ForwardBackward(Filtered(Wallis(21), default), 0.3)",
+         ForwardBackward(Filtered(Wallis(21), matchers.default()), 0.3)),
+        ("CoarseToFine((NCC(stride=16), MultiWindow(LeastSquares())))",
+         CoarseToFine((NCC(stride=16), MultiWindow(LeastSquares())))),
         ("CoarseToFine(stages=[NCC, LeastSquares])", CoarseToFine((NCC(), LeastSquares()))),
     ],
-)
+)  # fmt: skip
 def test_an_expression_becomes_the_matcher(text, matcher):
     assert matcher_from(text) == matcher
 
@@ -44,7 +67,14 @@ def test_what_provenance_says_can_be_pasted_back():
         ("NNC()", "did you mean 'NCC'"),
         ("Fourier(window=3)", "there are: default, NCC"),
         ("NCC(windw=3)", "unknown parameter of NCC: 'windw'; did you mean 'window'"),
-        ("NCC(32)", "name every parameter"),
+        ("NCC('wide')", "NCC(window='wide') cannot be used: window must be a whole number"),
+        ("NCC(32, 8, -1)", "must be positive"),
+        ("NCC(32, window=32)", "NCC has two values for window; leave out one of them"),
+        ("Gaussian(3)", "Gaussian has 0 parameters and 1 values are given; there are: none"),
+        ("default(64, 4, 3)", "default has 2 parameters and 3 values are given; there are: search"),
+        ("default(64, 3)", "default(stride=3) is not offered; use one of (1, 2, 4, 8, 16)"),
+        ("Filtered(NCC(), Wallis())", "filter must be Power() or Log()"),
+        ("NCC(*(32, 8))", "is not a value"),
         ("NCC(**{})", "name the values"),
         ("NCC(window=", "is not a matcher expression"),
         ("", "is not a matcher expression"),
@@ -62,7 +92,8 @@ def test_what_provenance_says_can_be_pasted_back():
         ("CoarseToFine()", "CoarseToFine() cannot be used: .*stages"),
         ("NCC(window=1 + 1)", "is not a value"),
         ("__import__('os').getcwd()", "is not the name of a matcher"),
-        ("NCC(window=open('x'))", "name every parameter"),
+        ("NCC(window=open('x'))", "unknown matcher or filter: 'open'"),
+        ("NCC(open('x'))", "unknown matcher or filter: 'open'"),
         ("NCC(window=[x for x in (1,)])", "is not a value"),
     ],
 )
@@ -98,14 +129,15 @@ def test_everything_is_explained():
 
 @pytest.mark.parametrize(
     ("text", "size"),
-    [("4GiB", 4 * 1024**3), ("4g", 4 * 1024**3), ("500M", 500 * 1024**2), ("1.5 kB", 1536),
-     ("123", 123), ("2T", 2 * 1024**4)],
+    [("4GiB", 4 * 1024**3), ("4g", 4 * 1024**3), ("500M", 500 * 1024**2), ("1.5 kB", 1500),
+     ("123", 123), ("2T", 2 * 1024**4), ("1MB", 10**6), ("1mb", 10**6), ("1MiB", 2**20),
+     ("1 TB", 10**12), ("7b", 7), ("0.1GB", 10**8)],
 )  # fmt: skip
 def test_sizes(text, size):
     assert parse_size(text) == size
 
 
-@pytest.mark.parametrize("text", ["", "G", "4 gigs", "-4G", "0", "four"])
+@pytest.mark.parametrize("text", ["", "G", "4i", "4Mi", "4 gigs", "-4G", "0", "four"])
 def test_what_is_no_size(text):
     with pytest.raises(GroundshiftError, match="4GiB"):
         parse_size(text)
@@ -114,3 +146,75 @@ def test_what_is_no_size(text):
 def test_default_is_a_name(monkeypatch):
     monkeypatch.setattr(config.matchers, "default", lambda: NCC(window=40))
     assert matcher_from("default") == NCC(window=40)
+
+
+class TestLayout:
+    @pytest.mark.parametrize("search", [4, 7, 64])
+    @pytest.mark.parametrize("stride", matchers.presets.STRIDES)
+    def test_the_default_knows_itself(self, search, stride):
+        made = matchers.default(search, stride)
+        assert default_arguments(made) == {"search": search, "stride": stride}
+        assert layout.readable(repr(made), 80) == [f"default(search={search}, stride={stride})"]
+
+    def test_less_than_four_pixels_are_four(self):
+        assert matchers.default(search=0) == matchers.default(search=4)
+        assert "4 are looked for in any case" in describe_default().parameters[0].summary
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            NCC(),
+            CoarseToFine((NCC(),)),
+            CoarseToFine(matchers.default().stages[:3]),
+            CoarseToFine(matchers.default().stages[1:]),
+            replace(matchers.default(), reach=3),
+        ],
+    )
+    def test_what_is_not_the_default(self, other):
+        assert default_arguments(other) is None
+
+    def test_the_default_that_follows_a_prior(self):
+        told = repr(replace(matchers.default(), reach=7))
+        assert layout.readable(told, 80) == [
+            "default(search=64, stride=4), following a prior of up to 7 px"
+        ]
+
+    def test_the_default_inside_another(self):
+        told = repr(Filtered(Wallis(), matchers.default(32)))
+        assert layout.readable(told, 90) == [
+            "Filtered(filter=Wallis(window=31, clip=4.0), matcher=default(search=32, stride=4))"
+        ]
+
+    @pytest.mark.parametrize("width", [20, 40, 70, 100])
+    @pytest.mark.parametrize(
+        "matcher",
+        [
+            NCC(),
+            matchers.default(),
+            CoarseToFine((NCC(),)),
+            ForwardBackward(Filtered(Wallis(), CoarseToFine((MultiWindow(NCC()), NCC())))),
+        ],
+        ids=lambda m: type(m).__name__,
+    )
+    def test_lines_can_be_pasted_back(self, matcher, width):
+        for lines in (layout.laid_out(repr(matcher), width), layout.readable(repr(matcher), width)):
+            assert matcher_from("\n".join(lines)) == matcher
+            assert len(lines) == 1 or width < 40 or max(map(len, lines)) <= width
+
+    def test_short_parts_share_lines_and_long_ones_are_indented(self):
+        assert layout.laid_out("A(b=(C(d=1, e=2), C(d=3, e=4)), f=5, g=6)", 21) == [
+            "A(",
+            "  b=(",
+            "    C(d=1, e=2),",
+            "    C(d=3, e=4)),",
+            "  f=5, g=6)",
+        ]
+
+    def test_what_is_not_ours_stays_as_it_is(self):
+        assert layout.readable("Mine(x=<object at 0x7f>)", 10) == ["Mine(x=<object at 0x7f>)"]
+
+
+def test_the_default_is_described():
+    default = describe_default()
+    assert [(p.name, p.default) for p in default.parameters] == [("search", "64"), ("stride", "4")]
+    assert all(parameter.summary for parameter in default.parameters)

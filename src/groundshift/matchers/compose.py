@@ -33,7 +33,8 @@ class CoarseToFine:
     stages
         From coarse to fine; the last one's cells are reported.
     reach
-        Largest prior displacement that is followed, pixels.
+        Largest displacement of a prior that the images carry context for, pixels; `track` raises
+        it to what its prior needs.
     """
 
     stages: tuple[Stage, ...]

@@ -5,6 +5,7 @@ from groundshift.matchers.compose import CoarseToFine, MultiWindow
 from groundshift.matchers.lsm import LeastSquares
 from groundshift.matchers.ncc import NCC
 from groundshift.matchers.peak import Gaussian
+from groundshift.types import Matcher
 
 STRIDES = (1, 2, 4, 8, 16)
 
@@ -15,12 +16,12 @@ def default(search: int = 64, stride: int = 4) -> CoarseToFine:
     Parameters
     ----------
     search
-        Largest displacement looked for in each direction, pixels.
+        Largest displacement looked for in each direction, pixels; 4 are looked for in any case.
     stride
         Pixels between results: 1, 2, 4, 8 or 16.
     """
     if stride not in STRIDES:
-        raise MatcherError(f"stride={stride} is not offered; use one of {STRIDES}")
+        raise MatcherError(f"default(stride={stride}) is not offered; use one of {STRIDES}")
     odd = stride % 2
     search = max(search, 4)
     coarse = MultiWindow(
@@ -40,3 +41,18 @@ def default(search: int = 64, stride: int = 4) -> CoarseToFine:
         quadratic=tuple(w - odd for w in (36, 52, 68, 100, 132)),
     )
     return CoarseToFine((coarse, middle, first, last))
+
+
+def default_arguments(matcher: Matcher) -> dict[str, int] | None:
+    """Return the arguments with which `default` makes this matcher; None if there are none.
+
+    Examples
+    --------
+    >>> default_arguments(default(search=32))
+    {'search': 32, 'stride': 4}
+    """
+    coarse = matcher.stages[0] if isinstance(matcher, CoarseToFine) else None
+    if not isinstance(coarse, MultiWindow) or matcher.stride not in STRIDES:
+        return None
+    arguments = {"search": coarse.search, "stride": matcher.stride}
+    return arguments if default(**arguments) == matcher else None
