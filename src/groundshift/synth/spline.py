@@ -13,6 +13,8 @@ from torch import Tensor
 from torch.nn.functional import grid_sample
 
 TAPS = 6
+CHUNK = 1 << 15
+"""Places looked up at once on a CPU, to stay in its caches."""
 
 
 def response(n: int, device: torch.device | str = "cpu") -> Tensor:
@@ -79,37 +81,44 @@ def evaluate(planes: Tensor, y: Tensor, x: Tensor) -> Tensor:
         ``(C, *y.shape)``, in the type of `planes`. In float32 a place is known to 6e-8 of the
         width.
     """
-    C, H, W = planes.shape
-    shape = y.shape
-    y, x = (at.reshape(-1, shape[-1] if shape else 1) for at in (y, x))
     real = (
         torch.view_as_real(planes).movedim(-1, 1).flatten(0, 1) if planes.is_complex() else planes
     )
-    rows, row_weights = _lookups(y, H, real.dtype)
-    columns, column_weights = _lookups(x, W, real.dtype)
-    total = torch.zeros(len(real), *y.shape, dtype=real.dtype, device=real.device)
-    for row, row_weight in zip(rows, row_weights, strict=True):
-        for column, column_weight in zip(columns, column_weights, strict=True):
-            at = torch.stack([column, row], dim=-1).unsqueeze(0)
-            found = grid_sample(real.unsqueeze(0), at, padding_mode="border", align_corners=True)
-            total.addcmul_(found[0], row_weight * column_weight)
+    places = y.reshape(-1), x.reshape(-1)
+    total = torch.empty(len(real), y.numel(), dtype=real.dtype, device=real.device)
+    chunk = CHUNK if y.device.type == "cpu" else max(1, y.numel())
+    for begin in range(0, y.numel(), chunk):
+        part = slice(begin, begin + chunk)
+        _look_up(real, *(at[part] for at in places), out=total[:, part])
     if planes.is_complex():
-        total = torch.view_as_complex(total.unflatten(0, (C, 2)).movedim(1, -1).contiguous())
-    return total.reshape(C, *shape)
+        total = torch.view_as_complex(total.unflatten(0, (-1, 2)).movedim(1, -1).contiguous())
+    return total.reshape(len(planes), *y.shape)
 
 
-def _lookups(at: Tensor, n: int, dtype: torch.dtype) -> tuple[list[Tensor], list[Tensor]]:
+def _look_up(planes: Tensor, y: Tensor, x: Tensor, out: Tensor) -> None:
+    """Value of real splines at a list of places."""
+    H, W = planes.shape[-2:]
+    rows, columns = _lookups(y, H, planes.dtype), _lookups(x, W, planes.dtype)
+    at = torch.empty(1, 1, len(y), 2, dtype=planes.dtype, device=planes.device)
+    out.zero_()
+    for row, row_weight in rows:
+        at[..., 1] = row
+        for column, column_weight in columns:
+            at[..., 0] = column
+            found = grid_sample(planes.unsqueeze(0), at, padding_mode="border", align_corners=True)
+            out.addcmul_(found[0, :, 0], row_weight * column_weight)
+
+
+def _lookups(at: Tensor, n: int, dtype: torch.dtype) -> list[tuple[Tensor, Tensor]]:
     """Places of three bilinear lookups, from -1 at the first sample to 1 at the last; weights."""
     whole = at.floor()
-    w = weights(at - whole)
-    pairs = [(w[..., k], w[..., k + 1]) for k in range(0, TAPS, 2)]
-    weight = [first + second for first, second in pairs]
-    place = [
-        whole + (2 * k - TAPS // 2 + 1) + pair[1] / total
-        for k, (pair, total) in enumerate(zip(pairs, weight, strict=True))
-    ]
-    scale = 2 / (n - 1)
-    return [(p * scale - 1).to(dtype) for p in place], [w.to(dtype) for w in weight]
+    w = _weights((at - whole).to(dtype))
+    found = []
+    for k in range(0, TAPS, 2):
+        total = w[k] + w[k + 1]
+        place = w[k + 1] / total + (whole + (k - TAPS // 2 + 1))
+        found.append(((place * (2 / (n - 1)) - 1).to(dtype), total))
+    return found
 
 
 def weights(fraction: Tensor) -> Tensor:
@@ -120,7 +129,10 @@ def weights(fraction: Tensor) -> Tensor:
     >>> weights(torch.tensor([0.0]))[0].mul(120).round().tolist()
     [1.0, 26.0, 66.0, 26.0, 1.0, 0.0]
     """
-    t = fraction
+    return torch.stack(_weights(fraction), -1)
+
+
+def _weights(t: Tensor) -> list[Tensor]:
     u = 1 - t
     t2, u2 = t * t, u * u
     t4, u4 = t2 * t2, u2 * u2
@@ -130,4 +142,4 @@ def weights(fraction: Tensor) -> Tensor:
     rest = 120 - outer[0] - outer[1] - inner[0] - inner[1]
     moment = 120 * t + 2 * outer[0] - 3 * outer[1] - inner[1]
     right = (moment + rest) / 3
-    return torch.stack([outer[0], rest - right, inner[0], inner[1], right, outer[1]], -1) / 120
+    return [w / 120 for w in (outer[0], rest - right, inner[0], inner[1], right, outer[1])]
