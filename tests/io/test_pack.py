@@ -14,8 +14,9 @@ from groundshift.io.pack.fit import fair_share
 from groundshift.io.pack.images import looks
 from groundshift.io.pack.places import covered, without_rim
 from groundshift.io.provenance import provenance
-from groundshift.synth.bank import Bank, Scale, Stack
+from groundshift.synth.bank import Bank, Stack
 from groundshift.synth.fields import random_field
+from groundshift.synth.levels import Scale
 from groundshift.synth.speckle import speckle
 from test_cli import quiet_logger, run, write  # noqa: F401 - a fixture
 

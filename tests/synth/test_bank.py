@@ -11,7 +11,8 @@ import torch
 
 from groundshift.errors import GroundshiftError, ImageError
 from groundshift.synth import bank
-from groundshift.synth.bank import Bank, Scale, Stack, scale_of, split_of
+from groundshift.synth.bank import Bank, Stack, split_of
+from groundshift.synth.levels import Scale, scale_of
 
 
 def stack(name: str = "a.tif", *, dates: int = 1, shape: tuple[int, int] = (80, 100), **changes):

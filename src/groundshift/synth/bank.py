@@ -1,16 +1,11 @@
-"""A bank of texture: crops of real images from one compact file.
+"""A bank of texture and motion: crops of real images, and fields to move them by, from one file.
 
 The file is a compressed ``.npz`` that numpy reads without pickles: one array of 8-bit planes for
-each stack, and a JSON table of contents. Planes are stored as differences to their neighbours,
-which deflates despeckled radar to 1.7 and optical images to 5 bits per pixel. A file in which
-planes could be mapped into memory (safetensors) would hold a third of that radar in the same size;
-this one is decoded once, when it is opened, at some 50 million pixels per second, and then crops
-are slices, on the CPU or on the GPU.
-
-Radar amplitude is kept in steps of 0.5 dB: wrong by 0.25 dB at most, where single-look speckle
-scatters by 5.6 dB. Images of 8 bits are kept as they are, but for a 0 among the data where there is
-a 255 as well, which becomes a 1; deeper optical images in 254 steps of the square root, like the
-noise of light, between the 0.01th and the 99.99th percentile.
+each stack (:mod:`groundshift.synth.levels`), one of 16 bits for each field of motion with another
+that tells where it was measured, and a JSON table of contents. A file in which planes could be
+mapped into memory (safetensors) would hold a third of the radar in the same size; this one is
+decoded once, when it is opened, at some 50 million pixels per second, and then crops are slices, on
+the CPU or on the GPU.
 """
 
 import hashlib
@@ -27,6 +22,8 @@ import torch
 from torch import Tensor
 
 from groundshift.errors import GroundshiftError, ImageError
+from groundshift.synth.levels import Scale, differenced, undifferenced
+from groundshift.synth.measured import MotionField
 
 KINDS = ("reflectivity", "detected", "optical")
 """Radar amplitude without speckle, radar amplitude with it, and images of light."""
@@ -35,75 +32,8 @@ SPLITS = {"train": 0.8, "validation": 0.1, "test": 0.1}
 SCHEMA = "groundshift-bank/1"
 CONTENTS = "contents"
 """Name of the member that holds the table of contents, UTF-8 JSON."""
-DECIBELS = 0.5
-"""Step of radar amplitude."""
-LEVELS = 255
-"""Levels of a plane, from 1; 0 is no data."""
 TRIES = 64
 """Places to try for a crop without missing pixels, before another stack is drawn."""
-
-
-@dataclass(frozen=True)
-class Scale:
-    """What the levels of a plane mean."""
-
-    law: str
-    """``linear``: offset + step q; ``sqrt``: offset + (step q)^2; ``db``: 20 log10 of the
-    value is offset + step q. With q = level - 1."""
-    offset: float
-    step: float
-
-    def levels(self, values: np.ndarray) -> np.ndarray:
-        """Round to levels, uint8; NaN becomes 0, what is out of range the nearest level."""
-        known = np.isfinite(values)
-        v = np.where(known, values, self.offset).astype(np.float64)
-        match self.law:
-            case "db":
-                q = (20 * np.log10(v, where=v > 0, out=np.full_like(v, -np.inf)) - self.offset) / (
-                    self.step
-                )
-            case "sqrt":
-                q = np.sqrt((v - self.offset).clip(min=0)) / self.step
-            case _:
-                q = (v - self.offset) / self.step
-        return np.where(known, q.clip(0, LEVELS - 1).round() + 1, 0).astype(np.uint8)
-
-    def values(self, levels: Tensor) -> Tensor:
-        """Return what levels stand for, float32; NaN for 0."""
-        q = torch.arange(-1, LEVELS, dtype=torch.float64, device=levels.device) * self.step
-        match self.law:
-            case "db":
-                table = 10 ** ((q + self.offset) / 20)
-            case "sqrt":
-                table = q**2 + self.offset
-            case _:
-                table = q + self.offset
-        table[0] = torch.nan
-        return table.float()[levels.int()]
-
-
-def scale_of(values: np.ndarray, kind: str) -> Scale:
-    """Choose the scale for an image: amplitude of radar, or an optical one; NaN is no data.
-
-    Raises
-    ------
-    ImageError
-        Without a single usable value.
-    """
-    known = values[np.isfinite(values)]
-    if kind != "optical":
-        known = known[known > 0]
-    if known.size == 0 or known.min() == known.max():
-        above = "" if kind == "optical" else " above zero"
-        raise ImageError(f"has no two different values{above}")
-    if kind != "optical":
-        top = 20 * np.log10(float(known.max()))
-        return Scale("db", top - DECIBELS * (LEVELS - 1), DECIBELS)
-    low, high = float(known.min()), float(known.max())
-    if high - low <= LEVELS and np.array_equal(known, np.round(known)):
-        return Scale("linear", high - (LEVELS - 1), 1.0)
-    low, high = (float(v) for v in np.percentile(known, (0.01, 99.99)))
-    return Scale("sqrt", low, (max(high - low, 1e-9) ** 0.5) / (LEVELS - 1))
 
 
 @dataclass(frozen=True)
@@ -153,9 +83,10 @@ def split_of(scene: str) -> str:
 
 @dataclass(frozen=True)
 class Bank:
-    """Stacks in memory, to draw crops from."""
+    """Stacks in memory, to draw crops from, and fields of motion."""
 
     stacks: tuple[Stack, ...]
+    motions: tuple[MotionField, ...] = ()
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Self:
@@ -174,12 +105,15 @@ class Bank:
                         f"{path} has the schema {contents['schema']!r} and not {SCHEMA!r}; "
                         "pack it again"
                     )
-                return cls(
-                    tuple(
-                        _stack(entry, undifferenced(file[str(number)]))
-                        for number, entry in enumerate(contents["stacks"])
-                    )
+                stacks = tuple(
+                    _stack(entry, undifferenced(file[str(number)]))
+                    for number, entry in enumerate(contents["stacks"])
                 )
+                motions = tuple(
+                    _motion(entry, file[f"motion{number}"], file[f"known{number}"])
+                    for number, entry in enumerate(contents.get("motions", ()))
+                )
+                return cls(stacks, motions)
         except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile, EOFError) as error:
             if isinstance(error, ImageError):
                 raise
@@ -210,6 +144,10 @@ class Bank:
             and s.places(size) > 0
             and len(s.dates) >= dates
         )
+
+    def motions_of(self, split: str) -> tuple[MotionField, ...]:
+        """Return the fields of motion of a split."""
+        return tuple(field for field in self.motions if field.split == split)
 
     def crop(
         self,
@@ -270,40 +208,40 @@ class Bank:
         )
 
 
-def save(path: str | os.PathLike[str], stacks: Sequence[Stack]) -> None:
+def save(
+    path: str | os.PathLike[str], stacks: Sequence[Stack], motions: Sequence[MotionField] = ()
+) -> None:
     """Write a bank; `Bank.open` reads it."""
-    entries = []
-    for stack in stacks:
-        entry = asdict(replace(stack, levels=torch.empty(0)))
-        del entry["levels"]
-        entries.append(entry)
-    text = json.dumps({"schema": SCHEMA, "stacks": entries}, ensure_ascii=False)
+    contents = {
+        "schema": SCHEMA,
+        "stacks": [_entry(stack, "levels") for stack in stacks],
+        "motions": [_entry(field, "levels", "known") for field in motions],
+    }
     members = {str(n): differenced(stack.levels) for n, stack in enumerate(stacks)}
-    members[CONTENTS] = np.frombuffer(text.encode(), np.uint8)
+    for n, field in enumerate(motions):
+        members[f"motion{n}"] = differenced(field.levels)
+        members[f"known{n}"] = np.packbits(field.known.cpu().numpy(), axis=1)
+    members[CONTENTS] = np.frombuffer(json.dumps(contents, ensure_ascii=False).encode(), np.uint8)
     with Path(path).open("wb") as file:
         np.savez_compressed(file, **members)  # pyright: ignore[reportArgumentType]
 
 
-def differenced(levels: Tensor) -> np.ndarray:
-    """Differences along columns and then rows, modulo 256, of planes ``(n, rows, columns)``."""
-    values = levels.cpu().numpy()
-    for axis in (2, 1):
-        values = np.diff(values, axis=axis, prepend=np.uint8(0))
-    return values
-
-
-def undifferenced(values: np.ndarray) -> Tensor:
-    """Undo `differenced`."""
-    if values.dtype != np.uint8 or values.ndim != 3:
-        raise ImageError(f"planes are {values.dtype} {values.shape}, not uint8 of 3 dimensions")
-    for axis in (1, 2):
-        values = np.cumsum(values, axis=axis, dtype=np.uint8)
-    return torch.from_numpy(values)
+def _entry(item: Stack | MotionField, *planes: str) -> dict[str, Any]:
+    """Everything but the planes."""
+    empty: dict[str, Any] = {plane: torch.empty(0) for plane in planes}
+    entry = asdict(replace(item, **empty))
+    return {key: value for key, value in entry.items() if key not in planes}
 
 
 def _stack(entry: dict[str, Any], levels: Tensor) -> Stack:
     scales = tuple(Scale(**scale) for scale in entry["scales"])
     return Stack(**(entry | {"dates": tuple(entry["dates"]), "scales": scales, "levels": levels}))
+
+
+def _motion(entry: dict[str, Any], levels: np.ndarray, known: np.ndarray) -> MotionField:
+    columns = levels.shape[-1]
+    measured = np.unpackbits(known, axis=1, count=columns).astype(bool)
+    return MotionField(**entry, levels=undifferenced(levels), known=torch.from_numpy(measured))
 
 
 def _complete(stack: Stack, rng: np.random.Generator, size: int, dates: int) -> Tensor | None:

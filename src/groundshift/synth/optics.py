@@ -15,11 +15,15 @@ from torch import Tensor
 
 from groundshift.synth import spline
 from groundshift.synth.motions import Motion, origin_of
+from groundshift.synth.weather import Weather
 
 MARGIN = 24
 """Samples of the ground around the scene."""
 BLUR = 8
 """Of these, samples that the point spread reaches into."""
+
+OPAQUE = 0.5
+"""Of the ground's light, share below which a pixel cannot be measured."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +35,8 @@ class Optics:
 
     fine: int = 2
     """Samples of the ground per pixel each way."""
-    spread: float = 0.6
-    """Standard deviation of the point spread."""
+    spread: tuple[float, float] = (0.6, 0.6)
+    """Standard deviation of the point spread on each date."""
     noise: tuple[float, float] = (0.02, 0.02)
     """White noise on each date."""
     stripes: tuple[float, float] = (0.0, 0.0)
@@ -50,6 +54,8 @@ class OpticalPair(NamedTuple):
     secondary: Tensor
     valid: Tensor
     """Secondary pixels that show some place of the reference."""
+    clear: Tensor
+    """Reference pixels that show the ground."""
 
 
 def acquire(
@@ -58,6 +64,7 @@ def acquire(
     motion: Motion,
     size: int,
     generator: torch.Generator,
+    skies: tuple[Weather | None, Weather | None] = (None, None),
 ) -> OpticalPair:
     """Render both dates.
 
@@ -69,11 +76,13 @@ def acquire(
         Brightness at each date in the place of the reference, ``(n, n)`` with ``n = size * fine +
         2 * MARGIN``; the same tensor twice if nothing changed but the motion.
     motion
-        Of the surface, pixels of the result.
+        From image to image, pixels of the result: that of the surface and what the camera adds.
     size
         Rows and columns of the result, pixels.
     generator
         Source of randomness, on the device of the result.
+    skies
+        What is between the ground and the camera on each date. It does not move with the ground.
     """
     device, fine = generator.device, optics.fine
     n = size * fine + 2 * MARGIN
@@ -93,8 +102,18 @@ def acquire(
     rows, columns = ((samples_of(p, axis) - n / 2).abs() for axis, p in enumerate((py, px)))
     inside = torch.maximum(rows, columns) < n / 2 - 4
     valid = _average((found & inside).float(), fine) > 0.99
-    images = [_average(_blurred(date, optics.spread * fine), fine) for date in dates]
-    contrast = images[0].std()
+    contrast = _average(_blurred(dates[0], optics.spread[0] * fine), fine).std()
+    clear = [torch.ones_like(valid) for _ in dates]
+    for date, weather in enumerate(skies):
+        if weather is not None:
+            brightest = float(dates[date][::fine, ::fine].float().quantile(0.99))
+            sky = weather(len(at), fine, brightest, generator)
+            dates[date] = dates[date] * sky.transmission + sky.path
+            clear[date] = _average(sky.transmission, fine) > OPAQUE
+    images = [
+        _average(_blurred(date, spread * fine), fine)
+        for date, spread in zip(dates, optics.spread, strict=True)
+    ]
     if optics.gain:
         change = _smooth(size, generator) * optics.gain
         images[1] = images[1] * (1 + change) + contrast * optics.gain * _smooth(size, generator)
@@ -105,7 +124,7 @@ def acquire(
     if optics.levels:
         step = 6 * contrast / optics.levels
         disturbed = [(image / step).round() * step for image in disturbed]
-    return OpticalPair(disturbed[0], disturbed[1], valid)
+    return OpticalPair(disturbed[0], disturbed[1], valid & clear[1], clear[0])
 
 
 def _disturbed(

@@ -16,9 +16,12 @@ from groundshift.synth.backscatter import draw_landscape, per_patch
 from groundshift.synth.fields import random_field, smoothed
 from groundshift.synth.landscape import WATER, LandCover, Landscape
 from groundshift.synth.terrain import Sun, cast_shadow, lambert, relief
+from groundshift.synth.weather import draw_covers, snow
 
 ALBEDO = (0.04, 0.3, 0.15, 0.06, 0.2)
 """Reflectance of `landscape.CLASSES` in red light (typical values)."""
+SNOW = 0.8
+"""Reflectance of snow."""
 ROAD = 0.12
 """Reflectance of roads."""
 SOFTNESS = 1.0
@@ -38,6 +41,8 @@ class OpticalScene(NamedTuple):
     height: Tensor
     """Relief, pixels of the plane."""
     cover: LandCover
+    snow: Tensor
+    """Share of the ground that snow hides on the date that has more of it, 0 to 1."""
 
 
 @dataclass(frozen=True)
@@ -62,12 +67,14 @@ class Sunlit:
     """Light from the sky, as a share of that from the sun at the zenith."""
     change: float = 0.05
     """Share of the patches whose reflectance changes between the dates."""
+    snow: tuple[float, float] = (0.0, 0.0)
+    """Share of the area that lies under snow on each date."""
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Self:
         """Choose a recipe at random: half of them mountains, up to 60 % in shadow.
 
-        Every fourth has the same sun on both dates, like images a year apart.
+        Every fourth has the same sun on both dates, like images a year apart; every tenth has snow.
         """
         first = Sun(float(rng.uniform(0, 2 * np.pi)), float(rng.uniform(0.25, 1.1)))
         mountains = rng.random() < 0.5
@@ -87,6 +94,7 @@ class Sunlit:
             mountain=float(rng.uniform(60, 400)),
             sky=float(rng.uniform(0.05, 0.3)),
             change=float(rng.uniform(0, 0.2)),
+            snow=draw_covers(rng) if rng.random() < 0.1 else (0.0, 0.0),
         )
 
     def __call__(
@@ -104,9 +112,14 @@ class Sunlit:
         second = first * torch.exp(torch.where((chosen < self.change)[cover.patch], other, 0.0))
         height = relief(size, self.hurst, self.mountain * oversample, self.slope, generator)
         level = cover.label == WATER
+        hidden = torch.zeros_like(height)
+        if any(self.snow):
+            early, late = snow(self.snow, self.mountain * oversample, generator, size, height)
+            first, second = first + early * (SNOW - first), second + late * (SNOW - second)
+            hidden = torch.maximum(early, late)
         reference, dark = self._lit(first, height, level, self.suns[0])
         secondary, later = self._lit(second, height, level, self.suns[1])
-        return OpticalScene(reference, secondary, dark, later, height, cover)
+        return OpticalScene(reference, secondary, dark, later, height, cover, hidden)
 
     def _lit(
         self, albedo: Tensor, height: Tensor, level: Tensor, sun: Sun

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from groundshift.io.pack.middle import window
-from groundshift.synth import bank
 from groundshift.synth.bank import Stack
+from groundshift.synth.levels import differenced
 
 HELD_OUT = 0.25
 """Size of a place to validate or to test on, as a share of one to train on."""
@@ -49,7 +49,7 @@ def _fewer_bands(stacks: Sequence[Stack], sizes: dict[str, int], limit: float) -
 
 def plane_sizes(stack: Stack) -> list[int]:
     """Bytes of each plane when it is compressed."""
-    return [len(zlib.compress(plane.tobytes())) for plane in bank.differenced(stack.levels)]
+    return [len(zlib.compress(plane.tobytes())) for plane in differenced(stack.levels)]
 
 
 def fair_share(sizes: Sequence[float], weights: Sequence[float], limit: float) -> float:

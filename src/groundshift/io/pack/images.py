@@ -15,6 +15,7 @@ from groundshift.io import open_image, radiometry, raster
 from groundshift.io.pack.middle import window
 from groundshift.io.provenance import Provenance, provenance
 from groundshift.synth import bank
+from groundshift.synth.levels import Scale, scale_of
 
 SMALLEST = 64
 """Pixels along each side below which an image is of no use."""
@@ -40,7 +41,7 @@ class Plane(NamedTuple):
     """Longitudes and latitudes, west, south, east, north."""
     kind: str
     about: Provenance
-    scale: bank.Scale
+    scale: Scale
     levels: np.ndarray
 
 
@@ -58,7 +59,7 @@ def planes_of(
         image = _middle(image, most)
         where = kind or about.kind or _light(path, root)
         values, what = _values(image, where)
-        scale = bank.scale_of(values, what)
+        scale = scale_of(values, what)
         yield Plane(
             name=name if len(chosen) == 1 else f"{name}:{band}",
             stem=re.sub(r"\d+", "#", name),

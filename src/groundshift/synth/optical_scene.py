@@ -1,0 +1,134 @@
+"""Random optical pairs: a camera, the ground under a sun or two, and what is in the way."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from groundshift.synth import optics
+from groundshift.synth.fields import random_field
+from groundshift.synth.motions import Motion, Sum
+from groundshift.synth.optics import Optics
+from groundshift.synth.pushbroom import Apparent, Parallax, Pushbroom
+from groundshift.synth.sample import Sample, sample_of
+from groundshift.synth.sunlit import Sunlit
+from groundshift.synth.texture import Texture
+from groundshift.synth.weather import Weather, draw_covers, snow
+
+HIDDEN = 0.5
+"""A pixel with more shadow or snow than this on either date cannot be measured."""
+CLOUDY, SNOWY = 0.15, 0.1
+"""Chance of clouds, cirrus or haze on a date; of snow on a pair."""
+JITTER, ARRAYS, PARALLAX = 0.2, 0.12, 0.15
+"""Chances of attitude jitter, of steps between detector arrays and of parallax."""
+
+
+class Scene(NamedTuple):
+    """Ground on both dates, on the finer samples of :func:`groundshift.synth.optics.acquire`."""
+
+    first: Tensor
+    second: Tensor
+    hidden: Tensor
+    """Largest share of shadow or snow on either date."""
+    height: Tensor | None
+    """Relief, where it is known."""
+
+
+def render(
+    motion: Motion,
+    size: int,
+    texture: Texture,
+    rng: np.random.Generator,
+    generator: torch.Generator,
+) -> tuple[Sample, Motion]:
+    """Draw a camera and a scene, and render the pair.
+
+    Returns
+    -------
+    tuple
+        The sample, and the motion that it shows: that of the ground and what the camera adds.
+    """
+    camera = draw_camera(rng)
+    n = size * camera.fine + 2 * optics.MARGIN
+    if texture.chance(rng):
+        scene = _crop(texture, n, camera.fine, rng, generator)
+    else:
+        scene = _invented(n, camera.fine, rng, generator)
+    apparent = seen_by_scanner(motion, size, camera.fine, scene.height, rng, generator)
+    early, late = (
+        Weather.draw(rng, size) if rng.random() < CLOUDY else None for _ in ("early", "late")
+    )
+    ground = scene.first, scene.second
+    pair = optics.acquire(camera, ground, apparent, size, generator, (early, late))
+    nan = torch.full_like(pair.reference, math.nan)
+    sample = sample_of(apparent, pair, nan, math.nan, pair.valid)
+    inner = scene.hidden[optics.MARGIN : -optics.MARGIN, optics.MARGIN : -optics.MARGIN]
+    hidden = inner.unflatten(0, (-1, camera.fine)).unflatten(2, (-1, camera.fine)).mean((1, 3))
+    return sample._replace(valid=sample.valid & pair.clear & (hidden < HIDDEN)), apparent
+
+
+def draw_camera(rng: np.random.Generator) -> Optics:
+    """Draw sharpness, noise, stripes, gain and quantisation."""
+    spread = float(rng.uniform(0.45, 0.9))
+    # Every third pair is from two cameras.
+    other = spread if rng.random() < 2 / 3 else float(rng.uniform(0.45, 0.9))
+    return Optics(
+        spread=(spread, other),
+        noise=tuple(np.exp(rng.uniform(np.log(0.003), np.log(0.15), 2)).tolist()),
+        stripes=tuple((rng.uniform(0, 0.05, 2) * (rng.random() < 0.2)).tolist()),
+        gain=float(rng.uniform(0, 0.3)) * float(rng.random() < 0.5),
+        levels=int(rng.choice((0, 0, 64, 256))),
+    )
+
+
+def seen_by_scanner(
+    ground: Motion,
+    size: int,
+    fine: int,
+    height: Tensor | None,
+    rng: np.random.Generator,
+    generator: torch.Generator,
+) -> Motion:
+    """Add what a scanner adds to the motion of the ground: to two pairs of three nothing."""
+    motion = ground
+    if rng.random() < PARALLAX:
+        n = size * fine + 2 * optics.MARGIN
+        if height is None or rng.random() < 0.5:
+            # Errors of an elevation model are smooth and everywhere alike.
+            length = float(rng.uniform(10, 100)) * fine
+            height = random_field((n, n), 0.6, length, generator, smoothness=2.0 * fine)
+        spread = float(np.exp(rng.uniform(np.log(0.05), np.log(1.0))))
+        first = -(optics.MARGIN + (fine - 1) / 2) / fine
+        direction = float(rng.uniform(0, 2 * math.pi))
+        motion = Sum((motion, Parallax.of(height, 1 / fine, first, direction, spread)))
+    jitter, arrays = bool(rng.random() < JITTER), bool(rng.random() < ARRAYS)
+    if jitter or arrays:
+        motion = Apparent(motion, Pushbroom.draw(rng, size, jitter=jitter, arrays=arrays))
+    return motion
+
+
+def _crop(
+    texture: Texture, n: int, fine: int, rng: np.random.Generator, generator: torch.Generator
+) -> Scene:
+    crops = texture.crops(n, "optical", rng).to(generator.device)
+    dates = [crops[k] / crops[k].std().clamp(min=1e-6) for k in (0, -1)]
+    hidden = torch.zeros_like(dates[0])
+    if rng.random() < SNOWY:
+        length = float(np.exp(rng.uniform(np.log(20), np.log(200))))
+        covers = draw_covers(rng)
+        patches = snow(covers, length * fine, generator, (n, n))
+        for k, (date, patch) in enumerate(zip(dates, patches, strict=True)):
+            white = float(rng.uniform(1.0, 2.0)) * date[::4, ::4].quantile(0.99)
+            dates[k] = date + patch * (white + 0.1 * (date - date.mean()) - date)
+            hidden = torch.maximum(hidden, patch)
+    return Scene(dates[0], dates[1], hidden, None)
+
+
+def _invented(n: int, fine: int, rng: np.random.Generator, generator: torch.Generator) -> Scene:
+    scene = Sunlit.draw(rng)((n, n), generator, oversample=fine)
+    contrast = scene.reference.std()
+    dark = (scene.reference_shadow | scene.secondary_shadow).float()
+    hidden = torch.maximum(dark, scene.snow)
+    return Scene(scene.reference / contrast, scene.secondary / contrast, hidden, scene.height)

@@ -1,0 +1,111 @@
+"""Random radar pairs: a product, the ground it sees, and how much coherence is left where."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from groundshift.synth import radar
+from groundshift.synth.backscatter import Backscatter
+from groundshift.synth.decorrelation import Decorrelation, temporal_coherence
+from groundshift.synth.fields import random_field
+from groundshift.synth.motions import Motion
+from groundshift.synth.radar import Radar, Surface
+from groundshift.synth.sample import Sample, sample_of
+from groundshift.synth.texture import Texture
+
+RIGID = ("zero", "constant")
+"""Families that tear nothing."""
+
+
+class RadarShares(NamedTuple):
+    """Proportions of radar scenes."""
+
+    plain: float
+    """Share of scenes of uniform backscatter."""
+    coherence: tuple[float, float]
+    """Of the scene as a whole, least and most."""
+
+
+def render(
+    family: str,
+    motion: Motion,
+    size: int,
+    shares: RadarShares,
+    texture: Texture,
+    rng: np.random.Generator,
+    generator: torch.Generator,
+) -> Sample:
+    """Draw a product and a scene, and render the pair with the motion."""
+    product = draw_product(rng)
+    n = size * product.fine + 2 * radar.MARGIN
+    surface = _surface(n, product.fine, shares, texture, rng, generator)
+    loss = Decorrelation.draw(rng, family)
+    if loss != Decorrelation() and family not in RIGID:
+        first = float(product.places(1, torch.device("cpu"))[0])
+        at = torch.arange(n, dtype=torch.float64, device=generator.device) - radar.MARGIN
+        at = at / product.fine + first
+        kept = loss(motion, *torch.meshgrid(at, at, indexing="ij"))
+        surface = surface._replace(coherence=surface.coherence * kept.float())
+    pair = radar.acquire(product, surface, motion, size, generator)
+    return sample_of(motion, pair, pair.coherence, product.bandwidth, pair.valid)
+
+
+def draw_product(rng: np.random.Generator) -> Radar:
+    """Choose a product: oversampled SLC, ground range, averaged, or as it is (aliased)."""
+    window = float(rng.uniform(0.6, 1.0))
+    kind = rng.choice(("kept", "grd", "averaged", "aliased"), p=(0.6, 0.25, 0.08, 0.07))
+    if kind == "kept":
+        return Radar(float(rng.uniform(0.3, 0.5)), window)
+    if kind == "grd":
+        looks = int(rng.choice((3, 4, 5, 9)))
+        return Radar(float(rng.uniform(0.4, 0.55)), window, looks=looks)
+    return Radar(float(rng.uniform(0.7, 1.0)), window, fine=2, average=kind == "averaged")
+
+
+def _surface(
+    n: int,
+    fine: int,
+    shares: RadarShares,
+    texture: Texture,
+    rng: np.random.Generator,
+    generator: torch.Generator,
+) -> Surface:
+    """Backscatter of both dates, coherence before any motion, and noise."""
+    device = generator.device
+    one = torch.ones((), device=device)
+    none = torch.zeros((), dtype=torch.complex64, device=device)
+    gamma = torch.full((), float(rng.uniform(*shares.coherence)), device=device)
+    noise = 10 ** float(rng.uniform(-3, -0.7))
+    if rng.random() < shares.plain:
+        return Surface(gamma, one, one, none, noise)
+    if texture.chance(rng):
+        # Detected images bring speckle of their own, which passes for fine texture.
+        kind = "reflectivity" if rng.random() < 0.7 else "detected"
+        amplitude = texture.crops(n, kind, rng).to(device)
+        power = (amplitude / amplitude.mean()).clamp(min=0.05) ** 2
+        if rng.random() < 0.5:
+            varied = random_field((n, n), 0.6, float(rng.uniform(20, 200)) * fine, generator)
+            gamma = (gamma + 0.15 * varied).clamp(0, shares.coherence[1])
+        return Surface(gamma, power[0], power[-1], none, noise)
+    scene = Backscatter.draw(rng)((n, n), generator, oversample=fine)
+    level = scene.reference.mean()
+    if rng.random() < 0.5:
+        # What covers the land decides, and time: 1 to 400 days.
+        own = temporal_coherence(scene.cover, float(400 ** rng.uniform()), generator)
+    else:
+        # Each patch by itself: water never, the rest around the scene's value.
+        spread = torch.randn(scene.cover.patches, generator=generator, device=device)
+        own = (gamma + 0.15 * spread).clamp(*shares.coherence)[scene.cover.patch]
+        own = torch.where(scene.cover.label == 0, 0.0, own)
+    points = _points(scene.points.y, scene.points.x, scene.points.amplitude, n)
+    points = points * (2 / level.sqrt())  # power at the peak spreads over a resolution cell
+    return Surface(own, scene.reference / level, scene.secondary / level, points, noise)
+
+
+def _points(y: Tensor, x: Tensor, amplitude: Tensor, n: int) -> Tensor:
+    plane = torch.zeros(n, n, dtype=torch.complex64, device=y.device)
+    rows, columns = (at.round().long().clamp(0, n - 1) for at in (y, x))
+    plane[rows, columns] = amplitude
+    return plane

@@ -1,0 +1,41 @@
+"""Which real texture a recipe draws from, if any."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from groundshift.synth.bank import Bank
+
+
+@dataclass(frozen=True)
+class Texture:
+    """The part of a bank that is drawn from."""
+
+    bank: Bank | None = None
+    split: str = "train"
+    real: float = 0.5
+    """Share of scenes that show a crop of the bank."""
+    dates: float = 0.5
+    """Share of crops that show two dates of one place, where the bank has them."""
+
+    def chance(self, rng: np.random.Generator) -> bool:
+        """Draw whether a scene shows a crop."""
+        return self.bank is not None and bool(rng.random() < self.real)
+
+    def crops(self, n: int, kind: str, rng: np.random.Generator) -> Tensor:
+        """One or two dates of a place, ``(dates, n, n)``: small places are enlarged twice."""
+        assert self.bank is not None
+        dates = 2 if rng.random() < self.dates else 1
+        for count, size in ((dates, n), (1, n), (1, (n + 1) // 2)):
+            if self.bank.select(kind=kind, split=self.split, size=size, dates=count):
+                crop = self.bank.crop(rng, size, kind, self.split, dates=count)
+                break
+        else:
+            crop = self.bank.crop(rng, (n + 1) // 2, kind, self.split)
+        if crop.shape[-1] < n:
+            crop = torch.nn.functional.interpolate(
+                crop[None], (n, n), mode="bicubic", align_corners=False
+            )[0]
+        return crop
