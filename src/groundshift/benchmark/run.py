@@ -59,7 +59,7 @@ def run(
     split
         "train", "validation" or "test".
     workers
-        Processes of one thread each.
+        Processes of one thread each; with one, this process works, as it is.
     done
         Records of an earlier run, which are not repeated.
     """
@@ -72,6 +72,10 @@ def run(
             if missing:
                 jobs.append((case, number, missing, split))
     if not jobs:
+        return
+    if workers == 1:
+        for job in jobs:
+            yield from measure(*job)
         return
     os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
     with ProcessPoolExecutor(
