@@ -80,3 +80,14 @@ def test_cells_see_through_their_own_displacement(grid) -> None:
     assert (seen.value - wave(y, x)).abs().max() < 0.003
     assert (seen.dx - 0.17 * slope).abs().max() < 0.02
     assert (seen.dy - 0.11 * slope).abs().max() < 0.02
+
+
+def test_a_batch_is_warped_like_its_members():
+    generator = torch.Generator().manual_seed(3)
+    images = torch.randn(3, 40, 48, generator=generator)
+    shifts = torch.rand(2, 3, 4, 6, generator=generator) * 6 - 3
+    together = warp_cells(images, *shifts, cell=4, margin=12)
+    for i, image in enumerate(images):
+        alone = warp_cells(image, *shifts[:, i], cell=4, margin=12)
+        for one, all_ in zip(alone, together, strict=True):
+            assert torch.allclose(one, all_[i], atol=1e-6)

@@ -200,26 +200,27 @@ def gradient(image: Tensor, margin: int, taps: int = 8) -> Warped:
 def warp_cells(
     image: Tensor, dy: Tensor, dx: Tensor, cell: int, margin: int, taps: int = 8
 ) -> Warped:
-    """See an image through a displacement that is constant within each cell.
+    """See images through displacements that are constant within each cell.
 
     Parameters
     ----------
     image
-        Shape ``(rows * cell + 2 * margin, columns * cell + 2 * margin)``, without NaN.
+        Shape ``(..., rows * cell + 2 * margin, columns * cell + 2 * margin)``, without NaN.
     dy, dx
-        Displacement of each cell, shape ``(rows, columns)``, pixels, without NaN. Cell ``(0, 0)``
-        begins at pixel ``(margin, margin)``. Beyond ``margin - taps`` pixels, values repeat the
-        image's border: mask them.
+        Displacement of each cell, shape ``(..., rows, columns)``, pixels, without NaN. Cell
+        ``(0, 0)`` begins at pixel ``(margin, margin)``. Beyond ``margin - taps`` pixels, values
+        repeat the image's border: mask them.
 
     Returns
     -------
     Warped
         ``image(y + dy, x + dx)`` and its derivatives along rows and columns, shape
-        ``(rows * cell, columns * cell)``.
+        ``(..., rows * cell, columns * cell)``.
     """
-    rows, columns = dy.shape
-    H, W = image.shape
+    *batch, rows, columns = dy.shape
+    H, W = image.shape[-2:]
     span = cell + taps - 1
+    dy, dx = dy.reshape(-1, rows, columns), dx.reshape(-1, rows, columns)
     y0, x0 = dy.floor(), dx.floor()
     wy, wy_slope = (_bank(dy - y0, taps, cell, derivative=d) for d in (False, True))
     wx, wx_slope = (_bank(dx - x0, taps, cell, derivative=d) for d in (False, True))
@@ -228,14 +229,16 @@ def warp_cells(
     left = margin + cell * torch.arange(columns, device=image.device)
     r = (top[:, None, None] + y0.long().unsqueeze(-1) + reach).clamp(0, H - 1)
     c = (left[:, None] + x0.long().unsqueeze(-1) + reach).clamp(0, W - 1)
-    patch = image.reshape(-1)[r.unsqueeze(-1) * W + c.unsqueeze(-2)].reshape(-1, span, span)
+    start = H * W * torch.arange(len(dy), device=image.device)[:, None, None, None, None]
+    index = start + r.unsqueeze(-1) * W + c.unsqueeze(-2)
+    patch = image.reshape(-1)[index].reshape(-1, span, span)
     across = patch @ torch.cat([wx, wx_slope], dim=-1)  # value and slope along columns
     value = wy.mT @ across
     slope_y = wy_slope.mT @ across[..., :cell]
 
     def image_of(blocks: Tensor) -> Tensor:
-        blocks = blocks.reshape(rows, columns, cell, cell)
-        return blocks.permute(0, 2, 1, 3).reshape(rows * cell, columns * cell)
+        blocks = blocks.reshape(-1, rows, columns, cell, cell).transpose(-3, -2)
+        return blocks.reshape(*batch, rows * cell, columns * cell)
 
     return Warped(image_of(value[..., :cell]), image_of(slope_y), image_of(value[..., cell:]))
 
