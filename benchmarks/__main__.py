@@ -7,7 +7,7 @@ from importlib import import_module
 # Before torch is imported: what the command line of the package does as well.
 os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
-NAMES = ("accuracy", "speckle", "speed", "memory")
+NAMES = ("accuracy", "speckle", "physics", "simulation", "speed", "memory")
 
 
 def main() -> None:

@@ -1,7 +1,8 @@
 """Okada (1985), "Surface deformation due to shear and tensile faults in a half-space".
 
 Written from equations 25 to 30, independently of the package, to check it: slow, and singular where
-the original is. In NumPy's extended precision it decides between implementations in double.
+the original is. In NumPy's extended precision it decides between implementations in double; ``R +
+xi`` and ``R + eta``, which cancel beside edges, are written as quotients there.
 """
 
 import numpy as np
@@ -26,21 +27,22 @@ def okada85(x, y, depth, length, width, dip, slip, nu=0.25):
 def _term(xi, eta, q, s, c, slip, m):
     R = np.sqrt(xi**2 + eta**2 + q**2)
     yt, dt, X = eta * c + q * s, eta * s - q * c, np.sqrt(xi**2 + q**2)
-    angle, re, rx = np.arctan(xi * eta / (q * R)), R * (R + eta), R * (R + xi)
+    r_eta, r_xi = _sum(R, eta, xi**2 + q**2), _sum(R, xi, eta**2 + q**2)
+    angle, re, rx = np.arctan(xi * eta / (q * R)), R * r_eta, R * r_xi
     if abs(c) > 1e-8:
-        i4 = m / c * (np.log(R + dt) - s * np.log(R + eta))
+        i4 = m / c * (np.log(R + dt) - s * np.log(r_eta))
         i5 = m * 2 / c * np.arctan((eta * (X + q * c) + X * (R + X) * s) / (xi * (R + X) * c))
-        i3 = m * (yt / (c * (R + dt)) - np.log(R + eta)) + s / c * i4
+        i3 = m * (yt / (c * (R + dt)) - np.log(r_eta)) + s / c * i4
         i1 = -m / c * xi / (R + dt) - s / c * i5
     else:
         i4, i5 = -m * q / (R + dt), -m * xi * s / (R + dt)
-        i3 = m / 2 * (eta / (R + dt) + yt * q / (R + dt) ** 2 - np.log(R + eta))
+        i3 = m / 2 * (eta / (R + dt) + yt * q / (R + dt) ** 2 - np.log(r_eta))
         i1 = -m / 2 * xi * q / (R + dt) ** 2
-    i2 = -m * np.log(R + eta) - i3
+    i2 = -m * np.log(r_eta) - i3
     strike = (
         -(xi * q / re + angle + i1 * s),
-        -(yt * q / re + q * c / (R + eta) + i2 * s),
-        -(dt * q / re + q * s / (R + eta) + i4 * s),
+        -(yt * q / re + q * c / r_eta + i2 * s),
+        -(dt * q / re + q * s / r_eta + i4 * s),
     )
     dip = (
         -(q / R - i3 * s * c),
@@ -54,3 +56,9 @@ def _term(xi, eta, q, s, c, slip, m):
     )
     parts = zip(strike, dip, opening, strict=True)
     return [slip[0] * a + slip[1] * b + slip[2] * o for a, b, o in parts]
+
+
+def _sum(R, component, others):
+    """``R + component``, with the squares of the other two components added up in ``others``."""
+    other = R + np.abs(component)
+    return np.where(component < 0, others / other, other)

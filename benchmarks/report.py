@@ -1,6 +1,7 @@
-"""Tables as Markdown and JSON, with what is needed to repeat them."""
+"""Tables and plots as Markdown, JSON and PNG, with what is needed to repeat them."""
 
 import datetime
+import io
 import json
 import os
 import platform
@@ -10,6 +11,9 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NamedTuple
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = (
@@ -21,9 +25,31 @@ PACKAGES = (
     "scikit-image",
     "OpenPIV",
     "al-dic",
+    "cutde",
+    "dislocs",
 )
 
 Value = float | int | str | None
+
+
+class Plot(NamedTuple):
+    """A picture of a table."""
+
+    name: str
+    """What the file is called after the benchmark."""
+    figure: Figure
+    caption: str
+
+    def file(self, benchmark: str) -> str:
+        """Name the file."""
+        return f"{benchmark}-{self.name}.png"
+
+    def png(self) -> bytes:
+        """Draw it."""
+        FigureCanvasAgg(self.figure)
+        buffer = io.BytesIO()
+        self.figure.savefig(buffer, format="png", dpi=110, bbox_inches="tight")
+        return buffer.getvalue()
 
 
 class Table(NamedTuple):
@@ -33,13 +59,16 @@ class Table(NamedTuple):
     columns: tuple[str, ...]
     rows: Sequence[Sequence[Value]]
     text: str = ""
+    plot: Plot | None = None
 
-    def markdown(self) -> str:
+    def markdown(self, benchmark: str) -> str:
         """Render with three significant digits."""
         lines = [self.columns, ["---"] * len(self.columns)]
         lines += [[_short(value) for value in row] for row in self.rows]
         body = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-        return "\n\n".join(part for part in (f"## {self.title}", self.text, body) if part)
+        picture = f"![{self.plot.caption}]({self.plot.file(benchmark)})" if self.plot else ""
+        parts = (f"## {self.title}", self.text, body, picture)
+        return "\n\n".join(part for part in parts if part)
 
 
 def _short(value: Value) -> str:
@@ -51,7 +80,9 @@ def _short(value: Value) -> str:
         return f"{value:,.0f}"
     if abs(value) >= 1:
         return f"{value:.3g}"
-    return f"{value:.4f}" if abs(value) < 0.1 else f"{value:.3f}"
+    if 0 < abs(value) < 1e-4:
+        return f"{value:.1e}"
+    return f"{value:.4f}" if 0 < abs(value) < 0.1 else f"{value:.3f}"
 
 
 def machine() -> dict[str, Value]:
@@ -85,7 +116,7 @@ def _commit() -> str:
 
 
 def write(name: str, title: str, text: str, tables: Sequence[Table]) -> Path:
-    """Write ``results/<name>.md`` and ``.json``."""
+    """Write ``results/<name>.md``, ``.json`` and a ``<name>-<plot>.png`` of each plot."""
     RESULTS.mkdir(exist_ok=True)
     facts = machine()
     command = " ".join(["python -m benchmarks", *sys.argv[1:]])
@@ -94,9 +125,9 @@ def write(name: str, title: str, text: str, tables: Sequence[Table]) -> Path:
     head = f"`{command}` on {date}, commit {commit}; " + ", ".join(
         f"{key} {value}" for key, value in facts.items()
     )
-    parts = [f"# {title}", head + ".", text, *(table.markdown() for table in tables)]
+    parts = [f"# {title}", head + ".", text, *(table.markdown(name) for table in tables)]
     target = RESULTS / f"{name}.md"
-    target.write_text("\n\n".join(part.strip() for part in parts if part) + "\n")
+    _replace(target, ("\n\n".join(part.strip() for part in parts if part) + "\n").encode())
     record = {
         "command": command,
         "date": date,
@@ -110,5 +141,14 @@ def write(name: str, title: str, text: str, tables: Sequence[Table]) -> Path:
             for table in tables
         ],
     }
-    (RESULTS / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n")
+    _replace(RESULTS / f"{name}.json", (json.dumps(record, indent=1) + "\n").encode())
+    for plot in (table.plot for table in tables if table.plot):
+        _replace(RESULTS / plot.file(name), plot.png())
     return target
+
+
+def _replace(target: Path, content: bytes) -> None:
+    """Write a file that is never seen half-written."""
+    part = target.with_name(f".{target.name}.part")
+    part.write_bytes(content)
+    part.replace(target)
