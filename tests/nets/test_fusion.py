@@ -1,0 +1,126 @@
+"""The flagship net before it has learned anything: what holds by construction."""
+
+import pytest
+import torch
+from torch.nn.functional import avg_pool2d
+
+from groundshift.nets.evidence import CELL, CHANNELS, WINDOWS, Images, evidence, standardised
+from groundshift.nets.fusion import PERIOD, Fusion, FusionConfig
+from groundshift.synth.motions import Constant, Waves
+from groundshift.synth.sample import speckle_sample
+
+SMALL = FusionConfig(widths=(8, 8, 8, 8))
+
+
+@pytest.fixture(scope="module")
+def pair():
+    return speckle_sample(Constant(0.6, -0.4), size=192, coherence=0.95, seed=1)
+
+
+def images_of(sample):
+    return Images.of(sample.reference[None], sample.secondary[None])
+
+
+class TestEvidence:
+    def test_every_window_finds_what_is_left_of_a_shift(self, pair):
+        guess = torch.tensor([0.3, 0.1])[None, :, None, None].expand(1, 2, 192, 192)
+        found = evidence(images_of(pair), guess).candidates
+        assert found.shape == (1, len(WINDOWS), 2, 96, 96)
+        inner = found[..., 36:-36, 36:-36]
+        # A step of half a pixel overshoots: the curvature of speckle's correlation falls off.
+        for step, spread in zip(inner[0], (0.5, 0.35, 0.3, 0.3, 0.3), strict=True):
+            assert float((step[0] - 0.3).abs().mean()) < spread
+            assert float((step[1] + 0.5).abs().mean()) < spread
+
+    def test_the_rest_is_about_the_running_displacement_not_about_zero(self, pair):
+        # The same rest around another whole shift of the secondary gives the same evidence.
+        moved = pair._replace(secondary=pair.secondary.roll(4, 1))
+        guess = torch.tensor([0.6, -0.4])[None, :, None, None].expand(1, 2, 192, 192)
+        there = guess + torch.tensor([0.0, 4.0])[None, :, None, None]
+        one = evidence(images_of(pair), guess)
+        two = evidence(images_of(moved), there)
+        # The roll changes local means by what it brings in from the other side.
+        inside = (..., slice(52, -52), slice(52, -52))
+        assert torch.allclose(one.channels[inside], two.channels[inside], atol=0.02)
+
+    def test_a_window_tells_the_rest_at_its_centre_where_the_guess_is_uneven(self):
+        sample = speckle_sample(Waves((1.0, 1.0), (150.0, 150.0)), size=256, coherence=1.0, seed=2)
+        truth = torch.stack([sample.dy, sample.dx])[None]
+        uneven = truth + 0.3 * torch.sin(torch.arange(256) / 5.0)
+        found = evidence(images_of(sample), uneven)
+        rest = avg_pool2d(truth - uneven, CELL)
+        error = (found.candidates[:, 1] - rest)[..., 40:-40, 40:-40]
+        assert float(error.abs().mean()) < 0.5 * float(rest.abs().mean())
+
+    def test_nothing_comes_of_nothing(self):
+        flat = torch.full((1, 128, 128), 3.0)
+        found = evidence(Images.of(flat, flat), torch.zeros(1, 2, 128, 128))
+        assert float(found.candidates.abs().max()) == 0
+        assert float(found.channels[:, -1].max()) == 0
+
+    def test_holes_are_unknown_and_harmless(self, pair):
+        reference = pair.reference.clone()
+        reference[60:100, 60:100] = torch.nan
+        found = evidence(
+            Images.of(reference[None], pair.secondary[None]), torch.zeros(1, 2, 192, 192)
+        )
+        assert bool(found.channels.isfinite().all())
+        assert float(found.channels[0, -1, 32:48, 32:48].max()) == 0
+        assert found.channels.shape[1] == CHANNELS
+
+    def test_gain_and_offset_do_not_matter(self, pair):
+        one, two = standardised(pair.reference[None])[0], standardised(7 * pair.reference[None])[0]
+        assert torch.allclose(one, two, atol=1e-4)
+
+
+class TestFusion:
+    def test_sizes(self):
+        count = {
+            widths: sum(p.numel() for p in Fusion(FusionConfig(widths)).parameters())
+            for widths in ((24, 40, 64, 96), (32, 56, 96, 128), (48, 80, 128, 192))
+        }
+        small, medium, large = count.values()
+        assert small <= 600_000
+        assert 0.9e6 < medium < 1.2e6
+        assert 1.8e6 < large < 2.4e6
+
+    def test_untrained_it_averages_the_candidates(self, pair):
+        torch.manual_seed(0)
+        net = Fusion(SMALL)
+        guess = torch.zeros(1, 2, 192, 192)
+        last = net(pair.reference[None], pair.secondary[None], guess)[-1]
+        inner = last.flow.detach()[..., 64:-64, 64:-64].mean((0, 2, 3))
+        assert float(inner[0]) == pytest.approx(0.6, abs=0.08)
+        assert float(inner[1]) == pytest.approx(-0.4, abs=0.08)
+        assert last.variance().shape == last.flow.shape
+        assert bool((last.variance().detach() > 0).all())
+
+    def test_every_weight_learns(self, pair):
+        net = Fusion(SMALL)
+        torch.nn.init.normal_(net.head.weight, std=0.05)
+        last = net(pair.reference[None], pair.secondary[None], torch.zeros(1, 2, 192, 192))[-1]
+        total = sum(plane.square().mean() for plane in last)
+        total.backward()
+        for name, weights in net.named_parameters():
+            assert weights.grad is not None, name
+            assert float(weights.grad.abs().sum()) > 0, name
+
+    def test_moving_both_images_by_the_period_moves_the_result(self):
+        torch.manual_seed(0)
+        sample = speckle_sample(Waves((1.0, 1.0), (90.0, 70.0)), size=704, coherence=0.9, seed=4)
+        net = Fusion(FusionConfig(widths=(8, 8, 8, 8), iterations=1)).eval()
+        torch.nn.init.normal_(net.head.weight, std=0.05)
+
+        def found(first):
+            part = (slice(first, first + 672), slice(first, first + 672))
+            with torch.no_grad():
+                return net(
+                    sample.reference[part][None],
+                    sample.secondary[part][None],
+                    torch.zeros(1, 2, 672, 672),
+                )[-1].flow
+
+        one, two = found(0), found(PERIOD)
+        middle = slice(328, 344)
+        moved = slice(328 - PERIOD, 344 - PERIOD)
+        assert torch.allclose(one[..., middle, middle], two[..., moved, moved], atol=1e-4)
