@@ -1,0 +1,40 @@
+"""First guesses as a coarse stage leaves them: smooth, off by up to a speckle, in places wrong."""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn.functional import avg_pool2d, interpolate
+
+BLUR = (8, 48)
+"""Range of the radius over which the truth is averaged, pixels."""
+NOISE = (0.02, 0.6)
+"""Range of the deviation of the error, pixels."""
+CELL = 32
+"""Distance of the nodes of the error, pixels."""
+WRONG = 0.03
+"""Share of nodes that are off by far more."""
+
+
+def first_guess(motion: Tensor, generator: torch.Generator) -> Tensor:
+    """Spoil a true displacement ``(B, 2, H, W)``, each sample by amounts of its own."""
+    return torch.stack([_spoiled(each, generator) for each in motion])
+
+
+def _spoiled(motion: Tensor, generator: torch.Generator) -> Tensor:
+    device = motion.device
+    chance = torch.rand(3, generator=generator, device=device).tolist()
+    radius = round(_between(BLUR, chance[0]))
+    smooth = avg_pool2d(motion[None], 2 * radius + 1, 1, radius, count_include_pad=False)
+    nodes = [-(-n // CELL) + 1 for n in motion.shape[-2:]]
+    error = torch.randn(1, 2, *nodes, generator=generator, device=device)
+    error *= _between(NOISE, chance[1])
+    wrong = torch.rand(1, 1, *nodes, generator=generator, device=device) < WRONG * chance[2]
+    error = torch.where(wrong, 4 * torch.sign(error) * error.abs().sqrt(), error)
+    wide = interpolate(error, scale_factor=float(CELL), mode="bicubic", align_corners=False)
+    return (smooth + wide[..., : motion.shape[-2], : motion.shape[-1]])[0]
+
+
+def _between(ends: tuple[float, float], chance: float) -> float:
+    low, high = map(math.log, ends)
+    return math.exp(low + (high - low) * chance)

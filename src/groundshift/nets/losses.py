@@ -1,0 +1,134 @@
+"""What a net is trained for: small errors where physics allows them, and a sigma that is true."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
+
+from groundshift.nets.fusion import Prediction
+
+WINDOW = 32
+"""Side of the window whose limit scales errors, pixels."""
+FLOOR = 0.02
+"""Pixels added to the limit: no error smaller than this is worth more."""
+OPTICAL = 0.03
+"""Scale of errors of optical images, for which there is no such law, pixels."""
+NEAR = 6.0
+"""Pixels from a jump within which gradients count more."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Weights of the parts of the loss, and how earlier iterations count."""
+
+    likelihood: float = 0.15
+    invalid: float = 0.1
+    gradient: float = 0.1
+    jump: float = 4.0
+    """Of gradients within `NEAR` of a jump."""
+    slope: float = 0.02
+    decay: float = 0.8
+    """Of each earlier iteration."""
+
+
+class Truth(NamedTuple):
+    """What a batch should give."""
+
+    motion: Tensor
+    """``(B, 2, H, W)``, pixels."""
+    valid: Tensor
+    """Pixels that can be measured, bool ``(B, H, W)``."""
+    distance: Tensor
+    """From the nearest jump, pixels, ``(B, H, W)``."""
+    scale: Tensor
+    """Size of an unavoidable error, pixels, ``(B, H, W)``."""
+
+
+def error_scale(coherence: Tensor, bandwidth: Tensor) -> Tensor:
+    """Size of an error that cannot be avoided, pixels.
+
+    The mean absolute error at the limit of incoherent tracking in a window of `WINDOW` px, plus
+    `FLOOR`; `OPTICAL` where there is no coherence.
+
+    Parameters
+    ----------
+    coherence
+        ``(B, H, W)``; NaN for optical images.
+    bandwidth
+        ``(B,)``, cycles per pixel; NaN for optical images.
+    """
+    rho = coherence.clamp(min=0.2) ** 2
+    cells = (WINDOW * bandwidth[:, None, None]) ** 2
+    sigma = (0.3 / cells * (1 - rho) * (2 + 7 * rho)).sqrt() / (math.pi * rho)
+    scale = 0.80 * sigma / bandwidth[:, None, None] + FLOOR
+    return torch.where(torch.isnan(scale), OPTICAL, scale)
+
+
+def loss(
+    predictions: Sequence[Prediction], truth: Truth, weights: Weights
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Sum the parts over iterations; and the last iteration's parts alone, for the log."""
+    total = truth.motion.new_zeros(())
+    parts: dict[str, Tensor] = {}
+    for index, prediction in enumerate(reversed(predictions)):
+        own = _parts(prediction, truth, weights)
+        total = total + weights.decay**index * torch.stack(list(own.values())).sum()
+        parts = parts or {name: value.detach() for name, value in own.items()}
+    return total, parts
+
+
+def _parts(prediction: Prediction, truth: Truth, weights: Weights) -> dict[str, Tensor]:
+    counts = truth.valid.float()
+    number = counts.sum().clamp(min=1)
+    error = prediction.flow - truth.motion
+    scale = truth.scale[:, None]
+    rough = (error**2 + (0.1 * scale) ** 2).sqrt() / scale
+    invalid = binary_cross_entropy_with_logits(prediction.invalid[:, 0], 1 - counts)
+    return {
+        "error": (rough.mean(1) * counts).sum() / number,
+        "likelihood": weights.likelihood * (mixture_nll(error, prediction) * counts).sum() / number,
+        "invalid": weights.invalid * invalid,
+        "gradient": weights.gradient * _gradient(error, truth, weights.jump),
+        "slope": weights.slope * _slope(prediction.flow, truth),
+    }
+
+
+def mixture_nll(error: Tensor, prediction: Prediction) -> Tensor:
+    """Negative log likelihood of both components under the mixture of Laplace distributions.
+
+    The components of a failure fail together (Wang et al. 2024), but each has its own precision.
+    """
+    size = error.abs()
+    good = -(math.log(2) + prediction.narrow + size / prediction.narrow.exp()).sum(1)
+    wide = prediction.wide
+    bad = -(math.log(2) + wide + size / wide.exp()).sum(1)
+    share = prediction.failure[:, 0]
+    return -torch.logaddexp(logsigmoid(-share) + good, logsigmoid(share) + bad)
+
+
+def _gradient(error: Tensor, truth: Truth, jump: float) -> Tensor:
+    """Error of the gradient, for sharp jumps and smooth surroundings."""
+    weight = torch.where(truth.distance < NEAR, jump, 1.0) * truth.valid / truth.scale
+    rows = (error[..., 1:, :] - error[..., :-1, :]).abs().sum(1)
+    columns = (error[..., 1:] - error[..., :-1]).abs().sum(1)
+    rows = rows * torch.minimum(weight[..., 1:, :], weight[..., :-1, :])
+    columns = columns * torch.minimum(weight[..., 1:], weight[..., :-1])
+    return (rows.sum() + columns.sum()) / (2 * truth.valid.sum().clamp(min=1))
+
+
+def _slope(flow: Tensor, truth: Truth) -> Tensor:
+    """Squared departure from one of the regression of estimate on truth, against shrinkage."""
+    counts = truth.valid[:, None].float()
+    number = counts.sum((2, 3)).clamp(min=1)
+    mean = ((truth.motion * counts).sum((2, 3)) / number)[..., None, None]
+    about = (truth.motion - mean) * counts
+    variance = (about**2).sum((2, 3)) / number
+    own = ((flow * counts).sum((2, 3)) / number)[..., None, None]
+    covariance = (about * (flow - own)).sum((2, 3)) / number
+    moves = variance > (3 * truth.scale.mean((1, 2))[:, None]) ** 2
+    departure = (1 - covariance / variance.clamp(min=1e-6)) ** 2
+    return (departure.clamp(max=1) * moves).sum() / moves.numel()

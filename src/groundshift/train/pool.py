@@ -1,0 +1,71 @@
+"""A pool of rendered samples: each is used several times, in other company and orientation.
+
+Rendering costs more than a training step. What is in the pool at a step, and what is drawn from
+it, follows from the step alone, so that training that stopped goes on with the same batches.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from groundshift.synth.stream import Item, Stream
+
+
+@dataclass
+class Pool:
+    """The newest samples of a stream."""
+
+    stream: Stream
+    """Its `batch` is the number of fresh samples of a step."""
+    size: int
+    """Samples that are kept."""
+    start: int
+    """Samples that are rendered before the first step."""
+    device: torch.device
+    workers: int | None = None
+    _items: list[Item] = field(default_factory=list)
+    _source: Iterator[Item] | None = None
+    _seen: int = 0
+
+    def batch(self, step: int, count: int, generator: torch.Generator) -> Item:
+        """Draw `count` samples for a step; steps must follow each other."""
+        self._fill(self.start + (step + 1) * self.stream.batch)
+        picks = torch.randint(len(self._items), (count,), generator=generator).tolist()
+        turns = torch.randint(8, (count,), generator=generator).tolist()
+        drawn = [turned(self._items[i], k) for i, k in zip(picks, turns, strict=True)]
+        names = ("reference", "secondary", "motion", "coherence", "valid", "distance", "bandwidth")
+        return {name: torch.stack([item[name] for item in drawn]) for name in names}
+
+    def _fill(self, count: int) -> None:
+        """Have seen at least `count` samples, the last `size` of them kept in place."""
+        if self._source is None:
+            step = self.stream.batch
+            self._seen = max(0, count - self.size) // step * step
+            self.stream.start = self._seen
+            self._source = iter(self.stream.loader(self.workers))
+        while self._seen < count:
+            batch = next(self._source)
+            for i in range(self.stream.batch):
+                item = {name: value[i].to(self.device) for name, value in batch.items()}
+                place = self._seen % self.size
+                if place < len(self._items):
+                    self._items[place] = item
+                else:
+                    self._items.append(item)
+                self._seen += 1
+
+
+def turned(item: Item, turn: int) -> Item:
+    """Flip rows (1), columns (2) and transpose (4): images, planes, and components alike."""
+    flips = [axis for bit, axis in ((1, -2), (2, -1)) if turn & bit]
+    found = dict(item)
+    for name in ("reference", "secondary", "motion", "coherence", "valid", "distance"):
+        plane = item[name].flip(flips) if flips else item[name]
+        found[name] = plane.transpose(-1, -2) if turn & 4 else plane
+    motion: Tensor = found["motion"]
+    signs = [-1.0 if turn & bit else 1.0 for bit in (1, 2)]
+    motion = motion * torch.tensor(signs, device=motion.device)[:, None, None]
+    found["motion"] = motion.flip(0) if turn & 4 else motion
+    return found
