@@ -83,10 +83,8 @@ class TestPool:
         got = turned(sample, turn)
         y, x = 20, 41
         to = [63 - v if turn & bit else v for bit, v in ((1, y), (2, x))]
-        motion = [
-            -float(m) if turn & bit else float(m)
-            for bit, m in zip((1, 2), sample["motion"][:, y, x])
-        ]
+        dy, dx = sample["motion"][:, y, x].tolist()
+        motion = [-dy if turn & 1 else dy, -dx if turn & 2 else dx]
         if turn & 4:
             to, motion = to[::-1], motion[::-1]
         assert torch.equal(got["reference"][*to], sample["reference"][y, x])
