@@ -130,7 +130,38 @@ class TestOut:
         line = refused(
             capsys, tmp_path, tmp_path / "a.png", tmp_path / "a.png", out=tmp_path / "a.tif"
         )
-        assert "which would be lost" in line
+        assert "a.png, which would be lost" in line
+        assert "--no-quicklook" in line
+
+    def test_no_picture_no_refusal(self, tmp_path):
+        Image.fromarray(texture().astype(np.uint8)).save(tmp_path / "a.png")
+        before = (tmp_path / "a.png").read_bytes()
+        out = tmp_path / "a.tif"
+        assert track(tmp_path / "a.png", tmp_path / "a.png", out, "--no-quicklook") == 0
+        assert (tmp_path / "a.png").read_bytes() == before
+
+    @pytest.mark.parametrize("kind", ["picture", "text", "folder", "link"])
+    def test_picture_would_replace_something_else(self, capsys, tmp_path, good, kind):
+        there = tmp_path / "out.png"
+        match kind:
+            case "picture":
+                Image.fromarray(texture().astype(np.uint8)).save(there)
+            case "text":
+                there.write_text("notes")
+            case "folder":
+                there.mkdir()
+            case "link":
+                there.symlink_to(tmp_path / "nothing")
+        line = refused(capsys, tmp_path, good, good)
+        assert "out.png exists and is no quicklook of groundshift; choose another OUT" in line
+        assert line.endswith("or pass --no-quicklook")
+        refused(capsys, tmp_path, good, good, out=tmp_path / "missing" / "out.tif")
+
+    def test_an_earlier_quicklook_is_replaced(self, tmp_path, good):
+        assert track(good, good, tmp_path / "out.tif") == 0
+        with Image.open(tmp_path / "out.png") as picture:
+            assert picture.info["Software"] == "groundshift"
+        assert track(good, good, tmp_path / "out.tif") == 0
 
     @pytest.mark.parametrize(
         ("name", "message"),

@@ -19,7 +19,7 @@ from rasterio.errors import NotGeoreferencedWarning
 from groundshift import api, cli, io
 from groundshift.cli import track
 from groundshift.errors import GroundshiftError
-from groundshift.matchers.presets import STRIDES
+from groundshift.matchers.presets import STRIDES, default
 from test_api import texture
 
 MATCHER = "NCC(window=16, search=8, stride=8)"
@@ -80,13 +80,14 @@ class TestTrack:
         assert 3 <= len(lines) <= 5
         assert lines[0].startswith("measured")
         assert "median 36" in lines[1]
-        assert lines[-1] == f"wrote       {out}, {tmp_path / 'motion.png'}"
+        picture = tmp_path / ("motion.png" if suffix == ".tif" else f"motion{suffix}.png")
+        assert lines[-1] == f"wrote       {out}, {picture}"
         result = io.open_field(out)
         assert float(result["dx"].compute().median()) == pytest.approx(30, abs=0.5)
         assert float(result["dy"].compute().median()) == pytest.approx(-20, abs=0.5)
         assert "vx" in result
         assert str(result["reference_time"].values).startswith("2020-02-07")
-        assert (tmp_path / "motion.png").stat().st_size > 10_000
+        assert picture.stat().st_size > 10_000
 
     def test_options_reach_the_verb(self, pair, tmp_path, monkeypatch):
         given = {}
@@ -161,7 +162,7 @@ class TestOthers:
             "2020-02-07T00:00:00 -> 2020-02-27",
             "+dx is east",
             "sigma_dx",
-            "NCC(window=16",
+            "window=16, search=8",
         ):
             assert part in text
 
@@ -199,15 +200,26 @@ class TestOthers:
         text = capsys.readouterr().out
         assert "  NCC  Normalised" in text
         assert "window=32" in text
-        assert "CoarseToFine(stages=(" in text
-        assert max(map(len, text.splitlines())) <= 120
+        assert "  CoarseToFine(\n" in text
+        assert (
+            "    search=64  Largest displacement looked for in each direction, pixels; 4 are"
+            in text
+        )
+        assert "raises it to what its prior needs" in " ".join(text.split())
+        assert max(map(len, text.splitlines())) <= 100
 
     def test_demo(self, tmp_path, capsys):
-        assert run("demo", "--out", tmp_path / "new" / "demo", "--size", 128) == 0
+        folder = tmp_path / "new" / "demo"
+        assert run("demo", "--out", folder, "--size", 128) == 0
         text = capsys.readouterr().out
         assert "true error  mean 0." in text
         assert "the limit   mean 0." in text
-        assert {p.name for p in (tmp_path / "new" / "demo").iterdir()} == {"demo.tif", "demo.png"}
+        assert {p.name for p in folder.iterdir()} == {"demo.tif", "demo.png"}
+        before = (folder / "demo.tif").read_bytes()
+        (folder / "demo.png").write_text("not a picture")
+        assert run("demo", "--out", folder, "--size", 128) == 2
+        assert "demo.png exists and is no quicklook" in capsys.readouterr().err
+        assert (folder / "demo.tif").read_bytes() == before
 
     def test_version_and_help(self, capsys):
         assert run("--version") == 0
@@ -222,12 +234,26 @@ class TestOthers:
         assert "groundshift track 20200207.tif 20200227.tif motion.tif" in text
         assert "east" in text
 
-    def test_help_knows_the_strides(self, capsys, monkeypatch):
-        """Written there once more: importing them takes longer than help may."""
-        monkeypatch.setenv("COLUMNS", "200")
+    def test_help_knows_the_default(self, capsys, monkeypatch):
+        """Written there once more: importing it takes longer than help may."""
+        monkeypatch.setenv("COLUMNS", "250")
         run("track", "--help")
+        text = capsys.readouterr().out
         *others, largest = map(str, STRIDES)
-        assert f"default matcher: {', '.join(others)} or {largest}." in capsys.readouterr().out
+        search, stride = (p.default for p in inspect.signature(default).parameters.values())
+        choices = f"{', '.join(others)} or {largest}. Default: {stride}."
+        assert f"default matcher: {choices}" in text
+        assert f"at least 4 are. Default: {search}." in text
+
+    def test_help_counts_the_bands(self, pair, tmp_path, capsys, monkeypatch):
+        monkeypatch.setenv("COLUMNS", "250")
+        run("track", "--help")
+        assert "five bands, nine with --velocity" in capsys.readouterr().out
+        for options, count in (((), 5), (("--velocity",), 9)):
+            out = tmp_path / "o.tif"
+            assert run("track", *pair, out, "--matcher", MATCHER, "--no-quicklook", *options) == 0
+            with rasterio.open(out) as file:
+                assert file.count == count
 
     def test_info_fits_the_terminal(self, pair, tmp_path, capsys, monkeypatch):
         run("track", *pair, tmp_path / "m.tif", "--matcher", MATCHER, "--no-quicklook")
@@ -237,7 +263,22 @@ class TestOthers:
         lines = capsys.readouterr().out.splitlines()
         first = next(i for i, line in enumerate(lines) if line.startswith("matcher"))
         assert len(lines[first]) <= 60
-        assert lines[first + 1].startswith(" " * 12 + "peak=")
+        assert lines[first : first + 4] == [
+            "matcher     NCC(",
+            "              window=16, search=8, stride=8,",
+            "              peak=Sinc(taps=12, iterations=4), reach=0,",
+            "              false_alarm=0.001)",
+        ]
+        assert "radiometry  optical" in lines
+
+    def test_info_names_the_default(self, pair, tmp_path, capsys):
+        """And the file keeps every parameter."""
+        out = tmp_path / "m.tif"
+        assert run("track", *pair, out, "--search", 4, "--stride", 16, "--no-quicklook") == 0
+        capsys.readouterr()
+        assert run("info", out) == 0
+        assert "\nmatcher     default(search=4, stride=16)\n" in capsys.readouterr().out
+        assert io.open_field(out).attrs["matcher"] == repr(default(search=4, stride=16))
 
 
 class TestErrors:
@@ -245,15 +286,21 @@ class TestErrors:
         ("arguments", "message"),
         [
             (("trak",), "No such command 'trak'"),
-            (("track", "a.tif"), "Missing argument"),
+            (("track", "a.tif"), "Missing argument 'SECONDARY' (see groundshift track --help)\n"),
             (("track", "a", "b", "c.tif", "--searhc", "3"), "No such option: --searhc"),
             (("track", "a", "b", "c.tif", "--search", "far"), "--search"),
+            (("track", "a", "b", "c.tif", "--search"), "argument (see groundshift track --help)\n"),
             (("track", "a", "b", "c.tif", "--coregister", "all"), "shift"),
-            (("info",), "Missing argument"),
-            (("demo", "--size", "5"), "'--size': it must be greater than or equal to 128 (see"),
+            (("track", "a", "b", "c.tif", "--radiometry", "foo"),
+             "Invalid value for '--radiometry': 'foo' is not one of 'amplitude', 'intensity', "
+             "'db', 'complex', 'optical' (see groundshift track --help)\n"),
+            (("--nothing",), "--nothing (see groundshift --help)\n"),
+            (("info",), "Missing argument 'FILE' (see groundshift info --help)\n"),
+            (("demo", "--size", "5"),
+             "'--size': it must be greater than or equal to 128 (see groundshift demo --help)\n"),
             (("demo", "--seed", "x"), "'--seed': it must be a valid integer (see"),
         ],
-    )
+    )  # fmt: skip
     def test_usage(self, capsys, arguments, message):
         assert run(*arguments) == 2
         printed = capsys.readouterr()
@@ -265,8 +312,8 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            (("--stride", 3), "stride=3 is not offered; pass --stride 1, 2, 4, 8 or 16\n"),
-            (("--search", 0), "search=0 finds nothing; pass --search 1 or more"),
+            (("--stride", 3), "--stride 3 is not offered; pass --stride 1, 2, 4, 8 or 16\n"),
+            (("--search", 0), "--search 0 finds nothing; pass --search 1 or more"),
             (("--memory", "1MiB"), "1MiB is too small: CoarseToFine needs at least "),
         ],
     )

@@ -10,6 +10,7 @@ import pytest
 import xarray as xr
 from affine import Affine
 from odc.geo.geobox import GeoBox
+from PIL import Image
 
 from groundshift import field, plot
 from groundshift.errors import OutputError
@@ -41,6 +42,23 @@ def test_a_picture_is_written(tmp_path, geobox):
     assert pixels.shape[1] == 1680
     assert pixels[..., :3].std() > 0.1
     assert [p.name for p in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_a_quicklook_can_be_told_from_other_files(tmp_path):
+    ours = plot.quicklook(make(PIXELS), tmp_path / "ours.png")
+    assert plot.is_quicklook(ours)
+    with Image.open(ours) as picture:
+        picture.save(tmp_path / "edited.png")
+    (tmp_path / "cut.png").write_bytes(ours.read_bytes()[:30])
+    (tmp_path / "notes.png").write_text("Software groundshift")
+    (tmp_path / "empty.png").touch()
+    for name in ("edited.png", "cut.png", "notes.png", "empty.png", "missing.png", "."):
+        assert not plot.is_quicklook(tmp_path / name)
+
+
+def test_a_huge_picture_of_someone_else(tmp_path):
+    Image.new("1", (20_000, 20_000)).save(tmp_path / "huge.png")
+    assert not plot.is_quicklook(tmp_path / "huge.png")
 
 
 def test_degrees(tmp_path):

@@ -18,6 +18,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from PIL import Image
 
 from groundshift import field
 from groundshift.errors import OutputError
@@ -27,6 +28,8 @@ LARGEST = 1000
 ARROWS = 22
 """Arrows along the longer axis."""
 INK, FAINT, MISSING = "#1f2328", "#6e7781", "#d8dbe0"
+SOFTWARE = "groundshift"
+"""What the metadata of a quicklook name as its software."""
 COLOURS = {"magnitude": "viridis", "component": "RdBu_r", "sigma": "magma"}
 DX, DY = "#b2570b", "#1b6ca8"
 """Colours of the components in the histogram."""
@@ -86,6 +89,17 @@ def quicklook(
     _sigma(axes["sigma"], view)
     _histogram(axes["histogram"], view)
     return _write(figure, Path(path))
+
+
+def is_quicklook(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is a picture that `quicklook` wrote, of whatever field."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the picture of someone else may be huge
+            with Image.open(path, formats=["PNG"]) as picture:
+                return picture.info.get("Software") == SOFTWARE
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return False
 
 
 # -- panels ------------------------------------------------------------------------------------
@@ -407,7 +421,8 @@ def _write(figure: Figure, path: Path) -> Path:
     draft = path.with_name(f".{path.name}.part")
     try:
         try:
-            FigureCanvasAgg(figure).print_png(str(draft))
+            metadata = {"Software": SOFTWARE}
+            FigureCanvasAgg(figure).print_png(str(draft), metadata=metadata)
             draft.replace(path)
         finally:
             draft.unlink(missing_ok=True)

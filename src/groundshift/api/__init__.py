@@ -59,7 +59,7 @@ def track(  # noqa: PLR0913 - the verb: one keyword for each decision that is th
         of your own are those that are matched: half as large as the input's for complex images,
         which are oversampled.
     search
-        Largest displacement that the default matcher looks for, pixels.
+        Largest displacement that the default matcher looks for, pixels; 4 are in any case.
     stride
         Pixels from one result of the default matcher to the next.
     prior

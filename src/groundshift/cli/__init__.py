@@ -4,7 +4,6 @@ Modules that take long to import are imported inside the commands, so that help 
 """
 
 import os
-import re
 import sys
 import traceback
 from typing import Annotated, Any, NoReturn
@@ -12,6 +11,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from groundshift.cli import benchmark, demo, inspect, pack, track
+from groundshift.cli.remedies import as_options
 from groundshift.errors import GroundshiftError
 
 USAGE, FAILURE, INTERRUPTED = 2, 1, 130
@@ -70,11 +70,10 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         code = INTERRUPTED
     except GroundshiftError as error:
         _trace(verbose=verbose)
-        _complain(_as_options(str(error)))
+        _complain(as_options(str(error), track.track, *_meant(words)))
         sys.exit(USAGE)
     except _ClickError as error:
-        message = error.format_message().replace("Input should be", "it must be")
-        _complain(f"{message.partition(', unable')[0]} (see groundshift --help)")
+        _complain(_usage(error, words))
         sys.exit(USAGE)
     except Exception as error:  # the last resort before the user
         _trace(verbose=verbose)
@@ -93,15 +92,20 @@ def _complain(message: str, kind: str = "error: ") -> None:
     typer.echo(f"groundshift: {kind}{' '.join(message.split())}", err=True)
 
 
-def _as_options(message: str) -> str:
-    """Turn the remedy "pass band=2", which is Python, into "pass --band 2"."""
-    message = re.sub(r"time='([^']+)' for the (reference|secondary)", r"--\2-time \1", message)
-    names = "|".join(
-        track.ONLY_HERE | {"coregister", "device", "memory", "radiometry", "search", "stride"}
-    )
-    return re.sub(rf"\b(pass|or) ({names})='?([^\s;,']+)'?", r"\1 --\2 \3", message).replace(
-        " to open_image", ""
-    )
+def _usage(error: Any, words: list[str]) -> str:
+    """Say what is wrong with the words themselves, and where the right ones are listed."""
+    message = error.format_message().replace("Input should be", "it must be")
+    message = message.replace("Value error, ", "").partition(", unable")[0].rstrip(". ")
+    context = getattr(error, "ctx", None)  # unknown where an option lacks its value
+    verb = [command.__name__ for command in _meant(words)]
+    path = context.command_path if context else " ".join(["groundshift", *verb])
+    return f"{message} (see {path} --help)"
+
+
+def _meant(words: list[str]) -> list[Any]:
+    """Return the command that the words call, if there is one: the first word that is no option."""
+    name = next((word for word in words if not word.startswith("-")), "")
+    return [command for command in COMMANDS if command.__name__ == name]
 
 
 def _trace(*, verbose: bool) -> None:

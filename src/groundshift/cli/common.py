@@ -7,11 +7,14 @@ from typing import Annotated, Any
 
 import typer
 
+from groundshift.cli.remedies import as_options
 from groundshift.errors import OutputError
 
 Verbose = Annotated[
     bool, typer.Option("--verbose", "-v", help="Say what is done, and show where an error arose.")
 ]
+
+ANOTHER_PICTURE = "choose another OUT, or pass --no-quicklook"
 
 
 def start(*, verbose: bool) -> None:
@@ -35,7 +38,9 @@ class _Lines(logging.Handler):
         self._said: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
-        line = self.format(record).replace("WARNING", "warning")
+        from groundshift.cli.track import track  # which imports this module
+
+        line = as_options(self.format(record).replace("WARNING", "warning"), track)
         if line not in self._said:
             self._said.add(line)
             typer.echo(line, err=True)
@@ -53,7 +58,7 @@ def finish(result: Any, out: Path, reference: Any | None) -> Any:
     if reference is not None:
         from groundshift import plot
 
-        picture = out.with_suffix(".png")
+        picture = picture_of(out)
         with tile.computing(progress=False):
             plot.quicklook(written, picture, reference=reference)
         wrote.append(str(picture))
@@ -63,11 +68,32 @@ def finish(result: Any, out: Path, reference: Any | None) -> Any:
     return written
 
 
-def check_out(out: Path, inputs: list[Any]) -> None:
-    """Refuse an OUT that cannot be written, before the work begins and not after it."""
-    for path in inputs:
-        if path is not None and Path(path).exists() and _same(out, Path(path)):
+def picture_of(out: Path) -> Path:
+    """Return where the quicklook of a result goes: beside it, and each result has its own.
+
+    Examples
+    --------
+    >>> [picture_of(Path(name)).name for name in ("motion.tif", "motion.nc", "motion.zarr")]
+    ['motion.png', 'motion.nc.png', 'motion.zarr.png']
+    """
+    if out.suffix.lower() == ".tif":
+        return out.with_suffix(".png")
+    return out.with_name(f"{out.name}.png")
+
+
+def check_out(out: Path, inputs: list[Any], picture: Path | None = None) -> None:
+    """Refuse an OUT that cannot be written, before the work begins and not after it.
+
+    The picture, where one is drawn, replaces nothing but an earlier quicklook.
+    """
+    for path in (Path(each) for each in inputs if each is not None and Path(each).exists()):
+        if _same(out, path):
             raise OutputError(f"OUT is the input {path}, which would be lost; choose another name")
+        if picture is not None and _same(picture, path):
+            raise OutputError(
+                f"the quicklook would replace the input {path}, which would be lost; "
+                f"{ANOTHER_PICTURE}"
+            )
     from groundshift.io.fields import WRITERS
 
     if out.suffix.lower() not in WRITERS:
@@ -81,11 +107,17 @@ def check_out(out: Path, inputs: list[Any]) -> None:
         raise OutputError(
             f"cannot write into {out.parent}: {error.strerror}; choose another OUT"
         ) from error
+    if picture is not None and (picture.exists() or picture.is_symlink()):
+        from groundshift import plot
+
+        if not plot.is_quicklook(picture):
+            raise OutputError(
+                f"{picture} exists and is no quicklook of groundshift; {ANOTHER_PICTURE}"
+            )
 
 
-def _same(out: Path, path: Path) -> bool:
-    names = {out.resolve(), out.with_suffix(".png").resolve()}
-    return path.resolve() in names or (out.exists() and out.samefile(path))
+def _same(target: Path, path: Path) -> bool:
+    return path.resolve() == target.resolve() or (target.exists() and target.samefile(path))
 
 
 def band_of(text: str | None) -> int | str | None:

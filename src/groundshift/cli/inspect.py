@@ -8,9 +8,13 @@ from groundshift.cli.common import Verbose, band_of, start
 
 
 def info(
-    file: Annotated[str, typer.Argument(help="An image, or a field written by `track`.")],
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="An image, or a field written by `track`.")
+    ],
     *,
-    band: Annotated[str | None, typer.Option(help="Band of an image: number or name.")] = None,
+    band: Annotated[
+        str | None, typer.Option(metavar="BAND", help="Band of an image: number or name.")
+    ] = None,
     verbose: Verbose = False,
 ) -> None:
     """Say what a file is: grid, dates, radiometry, conventions, statistics.

@@ -18,8 +18,8 @@ class Texture(StrEnum):
 
 
 def pack(
-    folder: Annotated[Path, typer.Argument(help="Images, in subfolders too.")],
-    out: Annotated[Path, typer.Argument(help="The bank, .npz.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Images, in subfolders too.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The bank, .npz.")],
     *,
     max_size: Annotated[
         str, typer.Option(metavar="SIZE", help="Of OUT; what does not fit is cut.")

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from groundshift import config, field, io, synth
+from groundshift.config import layout
 from groundshift.errors import GroundshiftError, ImageError
 from groundshift.io import radiometry, raster
 
@@ -85,9 +86,11 @@ def errors(measured: xr.Dataset, sample: synth.Sample, coherence: float) -> list
 def matchers() -> list[str]:
     """List every matcher, filter and part with its parameters."""
     lines = [
-        "Write a matcher as NAME(parameter=value, ...); what is left out has its default:",
+        "Write a matcher as NAME(parameter=value, ...), or with values in the order of this list;",
+        "what is left out has its default:",
         "  groundshift track A B OUT --matcher 'NCC(window=64, search=16, stride=16)'",
         "  ... --matcher 'CoarseToFine(stages=(NCC(stride=16), LeastSquares(stride=4)))'",
+        "  ... --matcher 'Filtered(Wallis(), default(search=32))'",
     ]
     titles = {"matcher": "Matchers", "filter": "Filters, for Filtered", "part": "Parts of them"}
     kind = ""
@@ -95,21 +98,30 @@ def matchers() -> list[str]:
         if each.kind != kind:
             kind = each.kind
             lines += ["", titles[kind]]
-        lines += ["", *_wrapped(f"{each.name}  {each.summary}", 2, 4)]
-        for parameter in each.parameters:
-            default = f"={parameter.default}" if parameter.default else ""
-            lines += _wrapped(f"{parameter.name}{default}  {parameter.summary}", 4, 8)
-    default = repr(config.matcher_from(config.DEFAULT))
-    return [*lines, "", "The default", "", *_wrapped(default, 2, 4)]
+        lines += ["", *_described(each)]
+    default = layout.laid_out(repr(config.matcher_from(config.DEFAULT)), _width() - 4)
+    lines += ["", "The default", "", *_described(config.describe_default()), "    It stands for"]
+    return [*lines, *(f"    {line}" for line in default)]
+
+
+def _described(each: config.Description) -> list[str]:
+    lines = _wrapped(f"{each.name}  {each.summary}", 2, 4)
+    for parameter in each.parameters:
+        default = f"={parameter.default}" if parameter.default else ""
+        lines += _wrapped(f"{parameter.name}{default}  {parameter.summary}", 4, 8)
+    return lines
+
+
+def _width() -> int:
+    return min(shutil.get_terminal_size((100, 24)).columns, 100)
 
 
 def _wrapped(text: str, first: int, rest: int) -> list[str]:
     """Break into lines, without the marks that docstrings have."""
     plain = re.sub(r":\w+:(?=`)|`", "", text).rstrip()
-    width = min(shutil.get_terminal_size((100, 24)).columns, 100)
     return textwrap.wrap(
         plain,
-        width,
+        _width(),
         initial_indent=" " * first,
         subsequent_indent=" " * rest,
         break_long_words=False,
@@ -133,15 +145,31 @@ def _field(result: xr.Dataset) -> list[str]:
     lines = [*_grid(result), _dates(result, "reference_time", "secondary_time")]
     unit = _unit(result)
     across, along = ("right", "down") if unit == "px" else ("east", "north")
-    lines.append(
+    lines += _wrapped(
         f"convention  what is at (x, y) in the reference is at (x + dx, y + dy) in the secondary; "
-        f"+dx is {across}, +dy is {along}; NaN is not measured"
+        f"+dx is {across}, +dy is {along}; NaN is not measured",
+        0,
+        12,
     )
-    for name in ("matcher", "software", "reference", "secondary", "coregistration", "aliasing"):
+    lines += _matcher(str(result.attrs.get("matcher", "")), str(result.attrs.get("radiometry", "")))
+    for name in ("software", "reference", "secondary", "coregistration", "aliasing"):
         if result.attrs.get(name):
             lines += _wrapped(f"{name:<11} {result.attrs[name]}", 0, 12)
     thin, step = _thinned(result)
     lines += _statistics(thin, step)
+    return lines
+
+
+def _matcher(stored: str, kind: str) -> list[str]:
+    """Say what matched, and what it took the images for."""
+    lines = layout.readable(stored, _width() - 12) if stored else []
+    if len(lines) == 1:
+        lines = _wrapped(lines[0], 0, 0)
+    heads = ["matcher", *[""] * len(lines)]
+    lines = [f"{head:<12}{line}" for head, line in zip(heads, lines, strict=False)]
+    if kind:
+        doubled = ", oversampled: pixels of the matcher are half as large as those of the images"
+        lines += _wrapped(f"{'radiometry':<12}{kind}{doubled if kind == 'complex' else ''}", 0, 12)
     return lines
 
 

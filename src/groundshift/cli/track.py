@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from groundshift.cli.common import Verbose, band_of, check_out, finish, start
+from groundshift.cli.common import Verbose, band_of, check_out, finish, picture_of, start
 
 ONLY_HERE = {
     "out",
@@ -40,10 +40,20 @@ class Radiometry(StrEnum):
 
 
 def track(  # noqa: PLR0913 - one option for each decision that is the user's
-    reference: Annotated[str, typer.Argument(help="Image of the earlier date: any raster file.")],
-    secondary: Annotated[str, typer.Argument(help="Image of the later date, of the same place.")],
+    reference: Annotated[
+        str,
+        typer.Argument(metavar="REFERENCE", help="Image of the earlier date: any raster file."),
+    ],
+    secondary: Annotated[
+        str,
+        typer.Argument(metavar="SECONDARY", help="Image of the later date, of the same place."),
+    ],
     out: Annotated[
-        Path, typer.Argument(help="Result: .tif (COG with five bands), .nc or .zarr (CF).")
+        Path,
+        typer.Argument(
+            metavar="OUT",
+            help="Result: .tif (COG of five bands, nine with --velocity), .nc or .zarr (CF).",
+        ),
     ],
     *,
     matcher: Annotated[
@@ -57,14 +67,15 @@ def track(  # noqa: PLR0913 - one option for each decision that is the user's
         int | None,
         typer.Option(
             metavar="PIXELS",
-            help="Largest displacement the default matcher looks for, pixels.",
+            help="Largest displacement the default matcher looks for, pixels; at least 4 are. "
+            "Default: 64.",
         ),
     ] = None,
     stride: Annotated[
         int | None,
         typer.Option(
             metavar="PIXELS",
-            help="Pixels between results of the default matcher: 1, 2, 4, 8 or 16.",
+            help="Pixels between results of the default matcher: 1, 2, 4, 8 or 16. Default: 4.",
         ),
     ] = None,
     prior: Annotated[
@@ -92,7 +103,8 @@ def track(  # noqa: PLR0913 - one option for each decision that is the user's
         str | None,
         typer.Option(
             metavar="SIZE",
-            help="Working memory, e.g. 4GiB; by default two fifths of what is available.",
+            help="Working memory, such as 4GiB (4 * 2^30 bytes) or 4GB (4 * 10^9). Default: two "
+            "fifths of what is available.",
         ),
     ] = None,
     device: Annotated[str, typer.Option(metavar="NAME", help="cpu, cuda, or auto.")] = "cpu",
@@ -126,7 +138,10 @@ def track(  # noqa: PLR0913 - one option for each decision that is the user's
         ),
     ] = False,
     quicklook: Annotated[
-        bool, typer.Option(help="Draw a picture of the result beside OUT (.png).")
+        bool,
+        typer.Option(
+            help="Draw a picture: motion.png beside motion.tif, motion.nc.png beside motion.nc."
+        ),
     ] = True,
     verbose: Verbose = False,
 ) -> None:
@@ -146,7 +161,8 @@ def track(  # noqa: PLR0913 - one option for each decision that is the user's
     `groundshift track a.slc b.slc motion.zarr --matcher "NCC(window=48, search=16, stride=8)"`
     """
     start(verbose=verbose)
-    check_out(out, [reference, secondary, prior, stable, mask])
+    picture = picture_of(out) if quicklook else None
+    check_out(out, [reference, secondary, prior, stable, mask], picture)
     from groundshift import api, config, field, io
 
     chosen = None if matcher == config.DEFAULT else config.matcher_from(matcher)

@@ -100,7 +100,7 @@ def detect(image: xr.DataArray) -> xr.DataArray:
         real = "complex" if kind != "complex" else "real"
         raise ImageError(
             f"{image.attrs.get('source') or 'the image'} is {real}, so its radiometry cannot be "
-            f"{kind}; leave radiometry out, or pass the right one"
+            f"{kind}; leave radiometry= out, or pass the right one"
         )
     match kind:
         case "complex":
@@ -128,7 +128,7 @@ def speckle_bandwidth(image: xr.DataArray, kind: str) -> float:
     correlation of neighbouring pixels in the calmer half of a sample; multilooked images, and those
     that are not radar, have no single-look speckle.
     """
-    if kind not in POWER:
+    if kind not in POWER or np.iscomplexobj(image.data):
         return 0.0
     power = POWER[kind](_windows(image, NEIGHBOURS))
     power = power[power.mean(axis=1) > 0]

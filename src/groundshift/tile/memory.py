@@ -86,8 +86,8 @@ def plan(
     if not fitting:
         need = min(_bytes_at_once(shape, each, operator) for each in options)
         raise GroundshiftError(
-            f"a memory budget of {_human(budget)} is too small: {type(operator).__name__} needs at "
-            f"least {_human(need)}; give more memory or a matcher with a smaller reach"
+            f"a memory budget of {_as_given(budget)} is too small: {type(operator).__name__} needs "
+            f"at least {_human(need)}; give more memory or a matcher with a smaller reach"
         )
     return min(fitting, key=lambda each: _time(shape, each, operator))
 
@@ -233,3 +233,18 @@ def _human(size: float) -> str:
             return f"{ceil(size)}{unit}"
         size /= 1024
     return f"{ceil(10 * size) / 10:g}GiB"
+
+
+def _as_given(size: int) -> str:
+    """Write a budget in the unit, decimal or binary, that says it exactly in the fewest digits.
+
+    Examples
+    --------
+    >>> _as_given(10**6), _as_given(2**20), _as_given(3 * 2**29)
+    ('1MB', '1MiB', '1.5GiB')
+    """
+    units = [(1, "B")]
+    units += [(1000**n, f"{prefix}B") for n, prefix in enumerate("kMGT", 1)]
+    units += [(1024**n, f"{prefix}iB") for n, prefix in enumerate("KMGT", 1)]
+    exact = [(size / one, unit) for one, unit in units if 100 * size % one == 0]
+    return min((f"{number:.2f}".rstrip("0").rstrip(".") + unit for number, unit in exact), key=len)
