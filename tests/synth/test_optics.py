@@ -91,6 +91,6 @@ def test_noise_stripes_and_levels() -> None:
 
 
 def test_what_came_from_outside_is_not_valid() -> None:
-    pair = moved(ground(), Constant(0.0, 20.0))
+    pair = moved(ground(), Constant(0.0, 24.0))
     assert not pair.valid[:, :8].any()
     assert pair.valid[:, 12:].all()

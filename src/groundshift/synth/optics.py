@@ -17,10 +17,11 @@ from groundshift.synth import spline
 from groundshift.synth.motions import Motion, origin_of
 from groundshift.synth.weather import Weather
 
-MARGIN = 24
+MARGIN = 32
 """Samples of the ground around the scene."""
-BLUR = 8
-"""Of these, samples that the point spread reaches into."""
+BLUR = 16
+"""Of these, samples that the point spread reaches into; both suit Fourier transforms of images of
+256, 512 or 1024 pixels."""
 
 OPAQUE = 0.5
 """Of the ground's light, share below which a pixel cannot be measured."""
@@ -138,11 +139,11 @@ def _disturbed(
 
 def _blurred(plane: Tensor, spread: float) -> Tensor:
     """Gaussian point spread; the result keeps the plane's size."""
-    rows, columns = (
-        torch.exp(-2 * (math.pi * spread * torch.fft.fftfreq(n, device=plane.device)) ** 2)
-        for n in plane.shape
-    )
-    return torch.fft.ifft2(torch.fft.fft2(plane) * (rows[:, None] * columns)).real
+    H, W = plane.shape
+    device = plane.device
+    frequencies = torch.fft.fftfreq(H, device=device), torch.fft.rfftfreq(W, device=device)
+    rows, columns = (torch.exp(-2 * (math.pi * spread * f) ** 2) for f in frequencies)
+    return torch.fft.irfft2(torch.fft.rfft2(plane) * (rows[:, None] * columns), s=(H, W))
 
 
 def _average(plane: Tensor, fine: int) -> Tensor:

@@ -20,8 +20,9 @@ from torch import Tensor
 from groundshift.synth import spline
 from groundshift.synth.motions import Motion, origin_of
 
-MARGIN = 24
-"""Samples around the scene in which splines and responses fade."""
+MARGIN = 32
+"""Samples around the scene in which splines and responses fade; 24 would do, but sizes with large
+prime factors take the Fourier transform up to five times as long."""
 
 
 @dataclass(frozen=True)

@@ -23,11 +23,15 @@ def response(n: int, device: torch.device | str = "cpu") -> Tensor:
     return (66 + 52 * torch.cos(w) + 2 * torch.cos(2 * w)) / 120
 
 
-def prefilter(spectrum: Tensor) -> Tensor:
-    """Turn the two-dimensional spectrum of a periodic image into that of its coefficients."""
-    rows, columns = spectrum.shape[-2:]
-    gain = response(rows, spectrum.device)[:, None] * response(columns, spectrum.device)
-    return spectrum / gain.to(spectrum.real.dtype)
+def prefilter(spectrum: Tensor, columns: int | None = None) -> Tensor:
+    """Turn the two-dimensional spectrum of a periodic image into that of its coefficients.
+
+    `columns` are those of a real image whose spectrum has only half of them (``rfft2``).
+    """
+    rows, given = spectrum.shape[-2:]
+    along = response(given if columns is None else columns, spectrum.device)[:given]
+    gain = 1 / (response(rows, spectrum.device)[:, None] * along)
+    return spectrum * gain.to(spectrum.real.dtype)
 
 
 def coefficients(image: Tensor, keep: int = 0, edge: int = 32) -> Tensor:
@@ -50,8 +54,11 @@ def coefficients(image: Tensor, keep: int = 0, edge: int = 32) -> Tensor:
     """
     H, W = image.shape
     wide = image[_mirrored(H, edge, image.device)][:, _mirrored(W, edge, image.device)]
-    found = torch.fft.ifft2(prefilter(torch.fft.fft2(wide)))
-    found = found if image.is_complex() else found.real
+    if image.is_complex():
+        found = torch.fft.ifft2(prefilter(torch.fft.fft2(wide)))
+    else:
+        spectrum = prefilter(torch.fft.rfft2(wide), wide.shape[1])
+        found = torch.fft.irfft2(spectrum, s=wide.shape)
     first = edge - keep
     return found[first : edge + H + keep, first : edge + W + keep].to(image.dtype)
 
