@@ -39,6 +39,14 @@ def pack(
             "speckle), optical. Default: told by names and pixels.",
         ),
     ] = None,
+    motions: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Fields of displacement or velocity to move images by: a_vx.tif and a_vy.tif, "
+            "Px1.tif and Px2.tif, EW.grd.",
+        ),
+    ] = None,
     verbose: Verbose = False,
 ) -> None:
     """Pack a folder of imagery into one small file of texture to train on.
@@ -49,7 +57,7 @@ def pack(
 
     **Example**
 
-    `groundshift pack imagery texture.npz --max-size 50MiB --band nir`
+    `groundshift pack imagery texture.npz --max-size 50MiB --band nir --motions velocities`
     """
     start(verbose=verbose)
     from groundshift import config
@@ -62,6 +70,7 @@ def pack(
         max_size=config.parse_size(max_size),
         bands=None if band is None else [int(each) if each.isdecimal() else each for each in band],
         kind=None if kind is None else kind.value,
+        motions=motions,
     )
     for line in texture.contents(packed):
         typer.echo(line)

@@ -2,12 +2,16 @@
 
 from groundshift.io.pack import Packed
 from groundshift.synth.bank import KINDS, SPLITS, Stack
+from groundshift.synth.measured import MotionField
 
 MIB = 2**20
 
 
 def contents(packed: Packed) -> list[str]:
-    """Say what is in a bank: each source with its planes, megapixels and licence, and the sums."""
+    """Say what is in a bank: each source with its planes, megapixels and licence, and the sums.
+
+    Of a field of motion, nodes and the share of them that was measured.
+    """
     sources: dict[tuple[str, str], list[Stack]] = {}
     for stack in packed.stacks:
         sources.setdefault((stack.name.rpartition("/")[0] or ".", stack.kind), []).append(stack)
@@ -22,6 +26,10 @@ def contents(packed: Packed) -> list[str]:
             if own:
                 scenes = len({stack.scene for stack in own})
                 lines.append(f"{split:<13}{_amount(own):<27}{kind} of {_count(scenes, 'place')}")
+    lines += [
+        f"{'motion':<13}{_nodes(field):<27}{field.name}  ({field.licence}), {field.split}"
+        for field in packed.motions
+    ]
     kept = sum(stack.pixels for stack in packed.stacks)
     lines.append(
         f"packed       {packed.size / MIB:.2f} MiB, {_megapixels(kept)} of "
@@ -35,6 +43,11 @@ def contents(packed: Packed) -> list[str]:
 def _amount(stacks: list[Stack]) -> str:
     planes = sum(len(stack.dates) for stack in stacks)
     return f"{_count(planes, 'plane')}, {_megapixels(sum(s.pixels for s in stacks))} Mpx"
+
+
+def _nodes(field: MotionField) -> str:
+    rows, columns = field.known.shape
+    return f"{columns} x {rows} nodes, {float(field.known.double().mean()):.0%}"
 
 
 def _megapixels(pixels: int) -> str:

@@ -21,7 +21,7 @@ HIDDEN = 0.5
 """A pixel with more shadow or snow than this on either date cannot be measured."""
 CLOUDY, SNOWY = 0.15, 0.1
 """Chance of clouds, cirrus or haze on a date; of snow on a pair."""
-JITTER, ARRAYS, PARALLAX = 0.2, 0.12, 0.15
+JITTER, ARRAYS, PARALLAX = 0.15, 0.06, 0.12
 """Chances of attitude jitter, of steps between detector arrays and of parallax."""
 
 
@@ -91,7 +91,7 @@ def seen_by_scanner(
     rng: np.random.Generator,
     generator: torch.Generator,
 ) -> Motion:
-    """Add what a scanner adds to the motion of the ground: to two pairs of three nothing."""
+    """Add what a scanner adds to the motion of the ground: to seven pairs of ten nothing."""
     motion = ground
     if rng.random() < PARALLAX:
         n = size * fine + 2 * optics.MARGIN

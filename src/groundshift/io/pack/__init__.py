@@ -1,4 +1,4 @@
-"""Pack a folder of images into a bank of texture: :mod:`groundshift.synth.bank`."""
+"""Pack folders of images and of motion into one bank: :mod:`groundshift.synth.bank`."""
 
 import logging
 import os
@@ -11,10 +11,13 @@ from tempfile import TemporaryDirectory
 from groundshift.errors import GroundshiftError, ImageError, OutputError
 from groundshift.io.pack.fit import fitted
 from groundshift.io.pack.images import SMALLEST, Plane, planes_of
+from groundshift.io.pack.motions import motions_of
 from groundshift.io.pack.places import covered, stacks_of
 from groundshift.io.provenance import FILE
 from groundshift.synth import bank
 from groundshift.synth.bank import Stack
+from groundshift.synth.levels import differenced
+from groundshift.synth.measured import MotionField
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +40,7 @@ class Packed:
     """Of the file, bytes."""
     offered: int
     """Pixels that were found; fewer were packed when the size did not allow more."""
+    motions: tuple[MotionField, ...] = ()
 
 
 def pack(
@@ -46,6 +50,7 @@ def pack(
     max_size: int = 25 * 2**20,
     bands: Sequence[int | str] | None = None,
     kind: str | None = None,
+    motions: str | os.PathLike[str] | None = None,
 ) -> Packed:
     """Pack all images of a folder and its subfolders into one file.
 
@@ -69,6 +74,9 @@ def pack(
         ``reflectivity``, ``detected`` or ``optical``, for all images. By default told by a line
         ``kind:`` in SOURCE.txt, else by names of files and folders, else by the pixels; radar of 30
         looks or more counts as reflectivity.
+    motions
+        A folder with fields of displacement or velocity, to move images by: see
+        :func:`groundshift.io.pack.motions.motions_of`. They are packed whole.
 
     Returns
     -------
@@ -83,6 +91,7 @@ def pack(
     root, target = Path(folder), Path(out)
     _check(root, target, kind)
     skipped: list[tuple[str, str]] = []
+    fields = () if motions is None else motions_of(motions, skipped)
     planes: list[Plane] = []
     seen: dict[bytes, str] = {}
     for path in _files(root, target):
@@ -104,12 +113,15 @@ def pack(
         raise GroundshiftError(f"{root} has no image that can be packed; pass a folder with some")
     stacks = covered(stacks_of(planes))
     offered = sum(stack.pixels for stack in stacks)
-    share = RESERVE
+    share, room = (
+        RESERVE,
+        max_size - sum(len(zlib.compress(differenced(f.levels).tobytes())) for f in fields),
+    )
     while True:
-        kept = fitted(stacks, share * max_size)
-        size = _write(target, kept, max_size)
+        kept = fitted(stacks, share * room)
+        size = _write(target, kept, fields, max_size)
         if size <= max_size:
-            return Packed(tuple(kept), tuple(skipped), size, offered)
+            return Packed(tuple(kept), tuple(skipped), size, offered, fields)
         share *= RESERVE
 
 
@@ -141,7 +153,9 @@ def _skip(skipped: list[tuple[str, str]], path: Path, reason: str) -> None:
     skipped.append((str(path), reason))
 
 
-def _write(target: Path, stacks: Sequence[Stack], max_size: int) -> int:
+def _write(
+    target: Path, stacks: Sequence[Stack], fields: Sequence[MotionField], max_size: int
+) -> int:
     """Write beside the target and give it its name if it is small enough; return the size."""
     usable = [stack for stack in stacks if min(stack.levels.shape[1:]) >= SMALLEST]
     if len(usable) < len(stacks):
@@ -152,7 +166,7 @@ def _write(target: Path, stacks: Sequence[Stack], max_size: int) -> int:
     try:
         with TemporaryDirectory(dir=target.parent, prefix=f".{target.name}") as folder:
             part = Path(folder) / target.name
-            bank.save(part, stacks)
+            bank.save(part, stacks, fields)
             size = part.stat().st_size
             if size <= max_size:
                 part.replace(target)
