@@ -1,0 +1,214 @@
+r"""Recipes of synthetic samples as text: YAML that holds only what differs from the defaults.
+
+The schema is the dataclass `Recipe`: its fields, their types and their docstrings.
+
+>>> parse("size: 128\nmotions: {zero: 1, glacier: 3}").motions
+(('zero', 1.0), ('glacier', 3.0))
+"""
+
+import ast
+import difflib
+import inspect
+import json
+import os
+import textwrap
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from groundshift.errors import GroundshiftError
+from groundshift.synth.families import FAMILIES
+from groundshift.synth.recipe import SPLITS, Recipe
+
+DEFAULT = "default"
+SMALLEST = 16
+"""Pixels of an image that any sensor can render."""
+SCALARS = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+}
+HINT = "`groundshift simulate --template` prints all keys"
+
+
+def read(name: str | os.PathLike[str]) -> Recipe:
+    """Read a recipe: a YAML file, or ``default``.
+
+    Raises
+    ------
+    GroundshiftError
+        When there is no such file, or a key or a value is wrong.
+    """
+    if str(name) == DEFAULT:
+        return Recipe()
+    path = Path(name)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise GroundshiftError(
+            f"cannot read the recipe {path} ({error}); pass a YAML file or '{DEFAULT}', {HINT}"
+        ) from error
+    return parse(text, str(path))
+
+
+def parse(text: str, name: str = "the recipe") -> Recipe:
+    """Make a recipe of YAML."""
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        said = " ".join(str(error).split())
+        raise GroundshiftError(f"{name} is not YAML: {said}; {HINT}") from error
+    values = {} if values is None else values
+    try:
+        return from_values(values)
+    except GroundshiftError as error:
+        raise GroundshiftError(f"{name}: {error}") from error
+
+
+def from_values(values: Any) -> Recipe:
+    """Make a recipe of a mapping, as YAML or JSON hold it; the inverse of `to_values`."""
+    recipe = _dataclass(values, Recipe, "")
+    _check(recipe)
+    return recipe
+
+
+def changed(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
+    """Return a recipe with other values of some keys."""
+    return from_values(to_values(recipe) | dict(values))
+
+
+def to_values(recipe: Any) -> dict[str, Any]:
+    """Turn a recipe into numbers, texts, lists and mappings alone."""
+    hints = typing.get_type_hints(type(recipe))
+    return {f.name: _plain(getattr(recipe, f.name), hints[f.name]) for f in fields(recipe)}
+
+
+def template() -> str:
+    """Return YAML with all keys, their defaults, and what they mean as comments."""
+    lines = ["# A recipe for `groundshift simulate`: keep what you change, leave out the rest."]
+    documented, values = _documented(Recipe), to_values(Recipe())
+    for name, value in values.items():
+        lines += ["", *(f"# {line}" for line in textwrap.wrap(documented.get(name, ""), 92))]
+        if isinstance(value, dict):
+            lines += [f"{name}:", *(f"  {key}: {json.dumps(v)}" for key, v in value.items())]
+        else:
+            lines.append(f"{name}: {json.dumps(value)}")
+    return "\n".join(lines) + "\n"
+
+
+# -- values ------------------------------------------------------------------------------------
+
+
+def _dataclass(values: Any, cls: type, where: str) -> Any:
+    if not isinstance(values, Mapping):
+        raise GroundshiftError(f"{where or 'a recipe'} must be keys and values; {HINT}")
+    hints, known = typing.get_type_hints(cls), [f.name for f in fields(cls)]
+    found = {}
+    for key, value in values.items():
+        if key not in known:
+            close = difflib.get_close_matches(str(key), known, 1)
+            meant = f"did you mean {close[0]!r}? " if close else ""
+            raise GroundshiftError(f"unknown key {key!r}; {meant}there are: {', '.join(known)}")
+        found[key] = _value(value, hints[key], f"{where}.{key}".lstrip("."))
+    return cls(**found)
+
+
+def _value(value: Any, hint: Any, where: str) -> Any:
+    if is_dataclass(hint) and isinstance(hint, type):
+        return _dataclass(value, hint, where)
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return _any_of(value, typing.get_args(hint), where)
+    if typing.get_origin(hint) is tuple:
+        return _tuple(value, hint, where)
+    if value is None and hint in (None, type(None)):
+        return None
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    # Not isinstance: True is no number.
+    if type(value) is not hint:
+        raise GroundshiftError(f"{where} is {value!r} and must be {SCALARS.get(hint, hint)}")
+    return value
+
+
+def _any_of(value: Any, hints: tuple[Any, ...], where: str) -> Any:
+    *others, last = hints
+    for hint in others:
+        try:
+            return _value(value, hint, where)
+        except GroundshiftError:
+            continue
+    return _value(value, last, where)
+
+
+def _tuple(value: Any, hint: Any, where: str) -> tuple[Any, ...]:
+    each = typing.get_args(hint)
+    if _is_table(hint):
+        if not isinstance(value, Mapping):
+            raise GroundshiftError(f"{where} is {value!r} and must be names and numbers, {{a: 1}}")
+        return tuple((str(key), _value(v, float, f"{where}.{key}")) for key, v in value.items())
+    if not isinstance(value, list | tuple):
+        raise GroundshiftError(f"{where} is {value!r} and must be a list, [a, b]")
+    if each[-1] is Ellipsis:
+        each = each[:1] * len(value)
+    if len(value) != len(each):
+        raise GroundshiftError(f"{where} has {len(value)} values and must have {len(each)}")
+    return tuple(
+        _value(v, h, f"{where}[{k}]") for k, (v, h) in enumerate(zip(value, each, strict=True))
+    )
+
+
+def _is_table(hint: Any) -> bool:
+    """Whether a type is that of pairs of a name and a number, a mapping in YAML."""
+    return typing.get_args(hint) == (tuple[str, float], ...)
+
+
+def _plain(value: Any, hint: Any) -> Any:
+    if is_dataclass(value):
+        return to_values(value)
+    if isinstance(value, tuple):
+        return dict(value) if _is_table(hint) else [_plain(each, None) for each in value]
+    return value
+
+
+def _check(recipe: Recipe) -> None:
+    """Refuse what has the right type and means nothing."""
+    known = list(dict.fromkeys([*(name for name, _ in Recipe().motions), *FAMILIES]))
+    for name, _ in recipe.motions:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, 1)
+            meant = f"did you mean {close[0]!r}? " if close else ""
+            raise GroundshiftError(
+                f"unknown family of motion {name!r}; {meant}there are: {', '.join(known)}"
+            )
+    weights = [weight for _, weight in recipe.motions]
+    if not weights or min(weights) < 0 or sum(weights) <= 0:
+        raise GroundshiftError("the weights of motions must be positive; give one family at least")
+    if recipe.split not in SPLITS:
+        raise GroundshiftError(
+            f"split={recipe.split!r} is not known; choose one of {', '.join(SPLITS)}"
+        )
+    if recipe.size < SMALLEST or recipe.seed < 0:
+        raise GroundshiftError(
+            f"size={recipe.size} and seed={recipe.seed}: pass size={SMALLEST} or more pixels and "
+            "seed=0 or more"
+        )
+
+
+def _documented(cls: type) -> dict[str, str]:
+    """Return the docstrings below a dataclass's fields, each on one line."""
+    (tree,) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
+    texts: dict[str, str] = {}
+    name = None
+    for node in typing.cast(ast.ClassDef, tree).body:
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            name = node.target.id
+        elif name and isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            texts[name] = " ".join(str(node.value.value).split())
+            name = None
+    return texts
