@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from groundshift.api import simulate as simulate
     from groundshift.api import track as track
     from groundshift.field import velocity as velocity
     from groundshift.io import open_field as open_field
@@ -24,10 +25,11 @@ _HOMES = {
     "open_field": "groundshift.io",
     "open_image": "groundshift.io",
     "save": "groundshift.io",
+    "simulate": "groundshift.api",
     "track": "groundshift.api",
     "velocity": "groundshift.field",
 }
-__all__ = ["open_field", "open_image", "save", "track", "velocity"]
+__all__ = ["open_field", "open_image", "save", "simulate", "track", "velocity"]
 
 
 def __getattr__(name: str) -> Any:

@@ -16,13 +16,14 @@ import xarray as xr
 
 from groundshift import field, grid, matchers, tile
 from groundshift.api import coregistration
+from groundshift.api.simulation import simulate
 from groundshift.errors import GridError, GroundshiftError, ImageError, MatcherError
 from groundshift.io import radiometry as kinds
 from groundshift.io.blocks import single
 from groundshift.matchers.presets import STRIDES
 from groundshift.types import Matcher
 
-__all__ = ["track"]
+__all__ = ["simulate", "track"]
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from groundshift.cli import benchmark, demo, inspect, pack, track
+from groundshift.cli import benchmark, demo, inspect, pack, simulate, track
 from groundshift.cli.remedies import as_options
 from groundshift.errors import GroundshiftError
 
@@ -36,6 +36,7 @@ COMMANDS = (
     inspect.info,
     inspect.matchers,
     pack.pack,
+    simulate.simulate,
     benchmark.benchmark,
 )
 for command in COMMANDS:
