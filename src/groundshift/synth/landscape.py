@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from groundshift.synth.chunks import chunks
 from groundshift.synth.fields import random_field
 
 CLASSES = ("water", "bare", "crops", "forest", "built")
@@ -113,18 +114,25 @@ def cells(y: Tensor, x: Tensor, side: float, generator: torch.Generator) -> tupl
     top, left = (torch.floor(c.min() / side) - 1 for c in (y, x))
     rows, columns = int(row.max()) + 2, int(column.max()) + 2
     jitter = torch.rand((2, rows * columns), generator=generator, device=y.device)
-    nearest = torch.full_like(y, torch.inf)
-    number = torch.zeros_like(row)
     fy, fx = y / side - top - row, x / side - left - column
-    home = row * columns + column
+    number = (row * columns + column).flatten()
+    for part in chunks(len(number), y.device):
+        places = fy.flatten()[part], fx.flatten()[part]
+        number[part] = _nearest(number[part], *places, jitter, columns)
+    return number.reshape(y.shape), rows * columns
+
+
+def _nearest(home: Tensor, fy: Tensor, fx: Tensor, jitter: Tensor, columns: int) -> Tensor:
+    """Find the nearest of the sites in the squares `home` and around them."""
+    nearest, number = torch.full_like(fy, torch.inf), home
     for down in (-1, 0, 1):
         for right in (-1, 0, 1):
             site = home + (down * columns + right)
-            distance = (jitter[0][site] + (down - fy)) ** 2 + (jitter[1][site] + (right - fx)) ** 2
-            closer = distance < nearest
-            number = torch.where(closer, site, number)
-            nearest = torch.where(closer, distance, nearest)
-    return number, rows * columns
+            at_y, at_x = (each.index_select(0, site) for each in jitter)
+            distance = (at_y + (down - fy)) ** 2 + (at_x + (right - fx)) ** 2
+            number = torch.where(distance < nearest, site, number)
+            nearest = torch.minimum(distance, nearest)
+    return number
 
 
 def fields(

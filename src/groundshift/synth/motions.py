@@ -11,10 +11,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-Motion = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+from groundshift.synth.chunks import chunks
 
-CHUNK = 1 << 15
-"""Places solved at once on a CPU, to stay in its caches."""
+Motion = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -123,19 +122,19 @@ def origin_of(
     The common shortcut ``p = q - motion(q)`` is wrong by ``|motion| * |gradient|``, up to 0.4 px
     for a 5-px wave of 200 px length.
     """
-    chunk = CHUNK if y.device.type == "cpu" else max(1, y.numel())
-    parts = zip(y.reshape(-1).split(chunk), x.reshape(-1).split(chunk), strict=True)
-    solved = [_solve(motion, *part, iterations, tolerance) for part in parts]
-    py, px, found = (torch.cat(each).reshape(y.shape) for each in zip(*solved, strict=True))
-    return py, px, found
+    py, px = (at.reshape(-1).clone() for at in (y, x))
+    found = torch.ones_like(py, dtype=torch.bool)
+    for part in chunks(len(py), py.device):
+        _solve(motion, py[part], px[part], found[part], iterations, tolerance)
+    return py.reshape(y.shape), px.reshape(y.shape), found.reshape(y.shape)
 
 
 def _solve(
-    motion: Motion, y: Tensor, x: Tensor, iterations: int, tolerance: float
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Solve by fixed point; those that have arrived are put aside when they are the majority."""
-    py, px = y.clone(), x.clone()
-    left = torch.arange(y.numel(), device=y.device)
+    motion: Motion, py: Tensor, px: Tensor, found: Tensor, iterations: int, tolerance: float
+) -> None:
+    """Solve in place by fixed point; places found are put aside when they are the majority."""
+    y, x = py.clone(), px.clone()
+    left = torch.arange(len(y), device=y.device)
     qy, qx, ay, ax = y, x, y, x
     for _ in range(iterations):
         dy, dx = motion(ay, ax)
@@ -147,12 +146,10 @@ def _solve(
         if not len(left):
             break
     py[left], px[left] = ay, ax
-    found = torch.ones_like(y, dtype=torch.bool)
     if len(left):
         dy, dx = motion(ay, ax)
         miss = torch.maximum((ay + dy - qy).abs(), (ax + dx - qx).abs())
         found[left] = miss < max(1e-6, tolerance)
-    return py, px, found
 
 
 def distance_of(motion: Motion, y: Tensor, x: Tensor) -> Tensor:

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
+from groundshift.synth.chunks import chunks
+
 TAPS = 6
-CHUNK = 1 << 15
-"""Places looked up at once on a CPU, to stay in its caches."""
 
 
 def response(n: int, device: torch.device | str = "cpu") -> Tensor:
@@ -93,9 +93,7 @@ def evaluate(planes: Tensor, y: Tensor, x: Tensor) -> Tensor:
     )
     places = y.reshape(-1), x.reshape(-1)
     total = torch.empty(len(real), y.numel(), dtype=real.dtype, device=real.device)
-    chunk = CHUNK if y.device.type == "cpu" else max(1, y.numel())
-    for begin in range(0, y.numel(), chunk):
-        part = slice(begin, begin + chunk)
+    for part in chunks(y.numel(), y.device):
         _look_up(real, *(at[part] for at in places), out=total[:, part])
     if planes.is_complex():
         total = torch.view_as_complex(total.unflatten(0, (-1, 2)).movedim(1, -1).contiguous())
