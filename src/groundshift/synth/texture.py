@@ -8,6 +8,9 @@ from torch import Tensor
 
 from groundshift.synth.bank import Bank
 
+ENLARGED = (2, 4, 8)
+"""Times, where the bank has nothing as large as an image."""
+
 
 @dataclass(frozen=True)
 class Texture:
@@ -25,15 +28,16 @@ class Texture:
         return self.bank is not None and bool(rng.random() < self.real)
 
     def crops(self, n: int, kind: str, rng: np.random.Generator) -> Tensor:
-        """One or two dates of a place, ``(dates, n, n)``: small places are enlarged twice."""
+        """One or two dates of a place, ``(dates, n, n)``; small places are enlarged."""
         assert self.bank is not None
         dates = 2 if rng.random() < self.dates else 1
-        for count, size in ((dates, n), (1, n), (1, (n + 1) // 2)):
+        smaller = [-(-n // times) for times in ENLARGED]
+        for count, size in ((dates, n), (1, n), *((1, size) for size in smaller)):
             if self.bank.select(kind=kind, split=self.split, size=size, dates=count):
                 crop = self.bank.crop(rng, size, kind, self.split, dates=count)
                 break
         else:
-            crop = self.bank.crop(rng, (n + 1) // 2, kind, self.split)
+            crop = self.bank.crop(rng, smaller[-1], kind, self.split)
         if crop.shape[-1] < n:
             crop = torch.nn.functional.interpolate(
                 crop[None], (n, n), mode="bicubic", align_corners=False
