@@ -5,7 +5,10 @@ import math
 import pytest
 import torch
 
+from groundshift.synth import optics
+from groundshift.synth.bank import Bank, Stack
 from groundshift.synth.families import FAMILIES
+from groundshift.synth.levels import Scale
 from groundshift.synth.motions import Constant, Fault, Sum, distance_of, visible
 from groundshift.synth.recipe import Recipe, draw
 
@@ -26,6 +29,47 @@ def test_every_family_on_every_sensor(family: str, sensor: str) -> None:
     assert sample.valid.dtype == torch.bool
     assert math.isnan(sample.bandwidth) == (sensor == "optical")
     assert float(sample.reference.std()) > 0
+
+
+def bank_with(dates: int) -> Bank:
+    """One optical place on so many dates."""
+    generator = torch.Generator().manual_seed(dates)
+    levels = torch.randint(1, 256, (dates, 200, 200), generator=generator, dtype=torch.uint8)
+    names = tuple(map(str, range(dates)))
+    scales = (Scale("linear", 0.0, 1.0),) * dates
+    stack = Stack("a", "a", "optical", "train", "", "CC0", "", names, scales, levels)
+    return Bank((stack,))
+
+
+@pytest.mark.parametrize("bank", [None, bank_with(2)], ids=["invented", "bank"])
+def test_some_pairs_have_a_second_date_and_some_have_not(bank, monkeypatch) -> None:
+    same = []
+    acquire = optics.acquire
+
+    def watched(camera, ground, *arguments):
+        same.append(torch.equal(*ground))
+        return acquire(camera, ground, *arguments)
+
+    monkeypatch.setattr(optics, "acquire", watched)
+    recipe = Recipe(size=32, motions=(("zero", 1.0),), radar=0.0, real=1.0, dates=0.5)
+    for index in range(24):
+        draw(recipe, index, bank)
+    assert 2 <= sum(same) <= 18
+
+
+def test_truth_is_what_the_scanner_shows_and_the_ground_is_known_apart() -> None:
+    recipe = Recipe(size=48, motions=(("constant", 1.0),), radar=0.0)
+    at = torch.arange(48, dtype=torch.float64)
+    y, x = torch.meshgrid(at, at, indexing="ij")
+    disturbed = 0
+    for index in range(16):
+        found = draw(recipe, index)
+        dy, dx = found.motion(y, x)
+        torch.testing.assert_close(found.sample.dy, dy.float(), rtol=0, atol=0)
+        torch.testing.assert_close(found.sample.dx, dx.float(), rtol=0, atol=0)
+        assert isinstance(found.ground, Constant)
+        disturbed += found.motion is not found.ground
+    assert 1 <= disturbed <= 12
 
 
 def test_an_earthquake_knows_its_fault() -> None:

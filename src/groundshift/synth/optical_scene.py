@@ -21,6 +21,8 @@ HIDDEN = 0.5
 """A pixel with more shadow or snow than this on either date cannot be measured."""
 CLOUDY, SNOWY = 0.15, 0.1
 """Chance of clouds, cirrus or haze on a date; of snow on a pair."""
+SAME = 0.25
+"""Share of invented scenes in which nothing but the ground's motion lies between the dates."""
 JITTER, ARRAYS, PARALLAX = 0.15, 0.06, 0.12
 """Chances of attitude jitter, of steps between detector arrays and of parallax."""
 
@@ -129,6 +131,8 @@ def _crop(
 def _invented(n: int, fine: int, rng: np.random.Generator, generator: torch.Generator) -> Scene:
     scene = Sunlit.draw(rng)((n, n), generator, oversample=fine)
     contrast = scene.reference.std()
-    dark = (scene.reference_shadow | scene.secondary_shadow).float()
-    hidden = torch.maximum(dark, scene.snow)
-    return Scene(scene.reference / contrast, scene.secondary / contrast, hidden, scene.height)
+    first, second = scene.reference / contrast, scene.secondary / contrast
+    dark = scene.reference_shadow | scene.secondary_shadow
+    if rng.random() < SAME:
+        second, dark = first, scene.reference_shadow
+    return Scene(first, second, torch.maximum(dark.float(), scene.snow), scene.height)

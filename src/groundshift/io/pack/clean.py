@@ -120,7 +120,7 @@ def _blur(plane: np.ndarray, sigma: float) -> np.ndarray:
 def _medians(motion: np.ndarray, apart: int) -> tuple[np.ndarray, np.ndarray]:
     """Medians of 5 x 5 neighbours of each cell, and the share of them that is known."""
     reach = 2 * apart
-    wide = np.pad(motion, ((0, 0), *2 * [(reach, reach)]), constant_values=np.nan)
+    wide = np.pad(motion, ((0, 0), *2 * [(reach, reach)]), mode="reflect")
     side = (2 * reach + 1, 2 * reach + 1)
     windows = np.lib.stride_tricks.sliding_window_view(wide, side, (1, 2))[..., ::apart, ::apart]
     medians, share = np.empty_like(motion), np.empty(motion.shape[1:])
