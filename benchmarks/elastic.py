@@ -131,7 +131,7 @@ def random_triangles() -> Table:
         rng = np.random.default_rng(1)
         gaps: dict[str, list[float]] = {"cutde": [], "dislocs, triangles": []}
         for _ in range(TRIANGLES):
-            corners = rng.normal(size=(3, 3)) + [0, 0, -rng.exponential(2)]
+            corners = rng.normal(size=(3, 3)) - np.array([0, 0, rng.exponential(2)])
             corners[:, 2] = -np.abs(corners[:, 2])
             up = np.cross(corners[1] - corners[0], corners[2] - corners[0])[2] > 0
             corners = np.ascontiguousarray(corners if up else corners[::-1])
@@ -176,8 +176,8 @@ def random_rectangles() -> Table:
             for implementation, function in IMPLEMENTATIONS.items():
                 gaps[implementation].append(difference(function(rectangle, points), expected))
         rows += [(name, other, *_quantiles(values)) for other, values in gaps.items()]
-    text = f"""{RECTANGLES} rectangles, half of which break the surface, as 18 triangles each, against
-Okada (1985) in extended precision; {POINTS} points each."""
+    text = f"""{RECTANGLES} rectangles, half of which break the surface, as 18 triangles each,
+against Okada (1985) in extended precision; {POINTS} points each."""
     columns = ("points", "implementation", "median", "99 %", "largest")
     return Table("Random rectangles: difference from Okada", columns, rows, text)
 
@@ -198,7 +198,7 @@ def hard_cases() -> Table:
             rows.append((name, *_gaps(_rectangle(dip, top), everywhere)))
     for name, dip, top, points in _near_edges():
         rows.append((name, *_gaps(_rectangle(dip, top), points)))
-    text = f"""A rectangle of {LENGTH:g} x {WIDTH:g} as 18 triangles, with all three components of slip,
+    text = f"""A rectangle of {LENGTH:g} x {WIDTH:g} as 18 triangles, with all components of slip,
 against Okada (1985) in extended precision. Where an edge reaches the surface, this package loses
 digits as the inverse square of the distance, as cutde does: single precision is useless nearer than
 1e-3 of a triangle. Motions never look there: they evaluate half a triangle or more from a trace

@@ -121,12 +121,12 @@ def scaling() -> Table:
         ("magnitude of the moment tensor - magnitude", [m.tensor - m.magnitude for m in found]),
     ):
         rows.append(_row(name, 0.0, values))
-    text = f"""{COUNT} earthquakes as drawn by default, magnitudes 6.5 to 7.9, measured on their meshes:
-decimal logarithms of ratios, and differences of magnitudes. The scatter asked for is {AREA_SCATTER} in
-the area; observed earthquakes have 0.24 (Wells & Coppersmith 1994). Those above the crust's end are
-the smaller ones of each magnitude, hence the means below zero. Slip of branches and of rough
-surfaces points in different directions: the tensor of all is a little smaller than their sum, but
-for what opening adds."""
+    text = f"""{COUNT} earthquakes as drawn by default, magnitudes 6.5 to 7.9, measured on their
+meshes: decimal logarithms of ratios, and differences of magnitudes. The scatter asked for is
+{AREA_SCATTER} in the area; observed earthquakes have 0.24 (Wells & Coppersmith 1994). Those above
+the crust's end are the smaller ones of each magnitude, hence the means below zero. Slip of branches
+and of rough surfaces points in different directions: the tensor of all is a little smaller than
+their sum, but for what opening adds."""
     columns = ("quantity", "number", "mean", "expected scatter", "scatter", "least", "largest")
     return Table("Scaling and moments", columns, rows, text, _scaling_plot(found))
 
@@ -184,12 +184,12 @@ def spectra() -> Table:
     law = slip._replace(power=slip.expected)
     rows.append(["slip along strike on meshes: power", law.slope, slip.slope])
     rows.append(["upper edge's deviation from its line: power", -2.6, rough.slope])
-    text = """The amplitude of slip decays as k^-2 in two dimensions (Herrero & Bernard 1994), so that
-the power of its profiles decays as k^-3; a rough surface of Hurst exponent H has profiles of power
-k^-(1 + 2H). Profiles under a Hann window, averaged over 40 slips of one mesh and over 60 ruptures.
-Slip of a long fault is longer along strike than down the dip by its ratio of sides. Where that
-ratio times k is finer than the nodes, waves down the dip are missing and k^-3 goes over into k^-4:
-on meshes, what is expected is the sum over the waves that the nodes hold."""
+    text = """The amplitude of slip decays as k^-2 in two dimensions (Herrero & Bernard 1994), so
+that the power of its profiles decays as k^-3; a rough surface of Hurst exponent H has profiles of
+power k^-(1 + 2H). Profiles under a Hann window, averaged over 40 slips of one mesh and over 60
+ruptures. Slip of a long fault is longer along strike than down the dip by its ratio of sides. Where
+that ratio times k is finer than the nodes, waves down the dip are missing and k^-3 goes over into
+k^-4: on meshes, what is expected is the sum over the waves that the nodes hold."""
     columns = ("exponent of", "expected", "found")
     return Table("Spectra", columns, rows, text, _spectra_plot(slip, rough))
 
