@@ -21,8 +21,9 @@ FEWEST = 12
 """Nodes of a field across an image, at least."""
 STRETCH = 3.0
 """Pixels that become of one node, at least."""
-STEEPEST = 0.3
-"""Largest gradient of displacement: beyond 1 the ground would fold over itself."""
+STEEPEST = 0.4
+"""Largest gradient of displacement (Frobenius norm, from node to node): beyond 1 the ground would
+fold over itself."""
 SPEEDS = (0.5, 32.0)
 """Fastest displacement in the image, pixels."""
 TRIES = 24
@@ -124,9 +125,8 @@ def moved_like(field: MotionField, placement: Placement, size: int, target: floa
     dy, dx = placement.on_image(*spline.evaluate(planes, rows, columns))
     inside = at.abs() <= size / 2 + step
     fastest = float(torch.hypot(dy, dx)[inside][:, inside].max())
-    slopes = [plane.diff(dim=axis).abs().max() / step for plane in (dy, dx) for axis in (0, 1)]
-    # The norm of a gradient of four equal parts is twice one of them.
-    steepest = 2 * max(float(slope) for slope in slopes)
+    slopes = [part for plane in (dy, dx) for part in (plane.diff(dim=0)[:, 1:], plane.diff()[1:])]
+    steepest = float(torch.stack(slopes).square().sum(0).sqrt().max()) / step
     factor = min(abs(target) / max(fastest, 1e-12), STEEPEST / max(steepest, 1e-12))
     factor = math.copysign(factor, target)
     first = (size - 1) / 2 - reach * step

@@ -57,18 +57,30 @@ def render(
     if texture.chance(rng):
         scene = _crop(texture, n, camera.fine, rng, generator)
     else:
-        scene = _invented(n, camera.fine, rng, generator)
+        scene = invented(n, camera.fine, rng, generator)
     apparent = seen_by_scanner(motion, size, camera.fine, scene.height, rng, generator)
     early, late = (
         Weather.draw(rng, size) if rng.random() < CLOUDY else None for _ in ("early", "late")
     )
+    return photographed(scene, camera, apparent, size, generator, (early, late)), apparent
+
+
+def photographed(
+    scene: Scene,
+    camera: Optics,
+    motion: Motion,
+    size: int,
+    generator: torch.Generator,
+    weather: tuple[Weather | None, Weather | None] = (None, None),
+) -> Sample:
+    """Render a scene; what is hidden on either date cannot be measured."""
     ground = scene.first, scene.second
-    pair = optics.acquire(camera, ground, apparent, size, generator, (early, late))
+    pair = optics.acquire(camera, ground, motion, size, generator, weather)
     nan = torch.full_like(pair.reference, math.nan)
-    sample = sample_of(apparent, pair, nan, math.nan, pair.valid)
+    sample = sample_of(motion, pair, nan, math.nan, pair.valid)
     inner = scene.hidden[optics.MARGIN : -optics.MARGIN, optics.MARGIN : -optics.MARGIN]
     hidden = inner.unflatten(0, (-1, camera.fine)).unflatten(2, (-1, camera.fine)).mean((1, 3))
-    return sample._replace(valid=sample.valid & pair.clear & (hidden < HIDDEN)), apparent
+    return sample._replace(valid=sample.valid & pair.clear & (hidden < HIDDEN))
 
 
 def draw_camera(rng: np.random.Generator) -> Optics:
@@ -80,7 +92,7 @@ def draw_camera(rng: np.random.Generator) -> Optics:
         spread=(spread, other),
         noise=tuple(np.exp(rng.uniform(np.log(0.003), np.log(0.15), 2)).tolist()),
         stripes=tuple((rng.uniform(0, 0.05, 2) * (rng.random() < 0.2)).tolist()),
-        gain=float(rng.uniform(0, 0.3)) * float(rng.random() < 0.5),
+        gain=float(rng.uniform(0, 0.15)) * float(rng.random() < 0.5),
         levels=int(rng.choice((0, 0, 64, 256))),
     )
 
@@ -128,7 +140,8 @@ def _crop(
     return Scene(dates[0], dates[1], hidden, None)
 
 
-def _invented(n: int, fine: int, rng: np.random.Generator, generator: torch.Generator) -> Scene:
+def invented(n: int, fine: int, rng: np.random.Generator, generator: torch.Generator) -> Scene:
+    """Invent relief, land cover and one or two suns."""
     scene = Sunlit.draw(rng)((n, n), generator, oversample=fine)
     contrast = scene.reference.std()
     first, second = scene.reference / contrast, scene.secondary / contrast

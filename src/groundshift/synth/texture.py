@@ -30,14 +30,17 @@ class Texture:
     def crops(self, n: int, kind: str, rng: np.random.Generator) -> Tensor:
         """One or two dates of a place, ``(dates, n, n)``; small places are enlarged."""
         assert self.bank is not None
-        dates = 2 if rng.random() < self.dates else 1
-        smaller = [-(-n // times) for times in ENLARGED]
-        for count, size in ((dates, n), (1, n), *((1, size) for size in smaller)):
-            if self.bank.select(kind=kind, split=self.split, size=size, dates=count):
-                crop = self.bank.crop(rng, size, kind, self.split, dates=count)
-                break
-        else:
-            crop = self.bank.crop(rng, smaller[-1], kind, self.split)
+        half = (n + 1) // 2
+        choices = [(1, n), (1, half)]
+        if rng.random() < self.dates:
+            choices = [(2, n), (2, half), *choices]
+        fits = [
+            (dates, size)
+            for dates, size in choices
+            if self.bank.select(kind=kind, split=self.split, size=size, dates=dates)
+        ]
+        dates, size = fits[0] if fits else choices[-1]
+        crop = self.bank.crop(rng, size, kind, self.split, dates=dates)
         if crop.shape[-1] < n:
             crop = torch.nn.functional.interpolate(
                 crop[None], (n, n), mode="bicubic", align_corners=False
