@@ -200,7 +200,8 @@ def _facts(job: _Job) -> dict[str, Any]:
 def _scheduler(workers: int) -> Iterator[dict[str, Any]]:
     """Give dask the scheduler that is set, or processes of our own.
 
-    Of two cores, two processes give 1.9 times the samples of one, two threads 1.5 times.
+    Processes and not threads: threads would share torch's and glibc's settings with whoever calls,
+    and wait for each other where numpy computes.
     """
     if get_scheduler() is not None:
         yield {}
