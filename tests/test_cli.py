@@ -4,6 +4,7 @@ import inspect
 import json
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -122,6 +123,16 @@ class TestTrack:
         assert run("track", *pair, out, "--matcher", small, "--prior", prior) == 0
         assert float(io.open_field(out)["dx"].compute().median()) == pytest.approx(30, abs=0.5)
 
+    def test_the_global_motion_is_told(self, pair, tmp_path, capsys):
+        out = tmp_path / "o.tif"
+        options = ("--matcher", MATCHER, "--coregister", "shift", "--no-quicklook")
+        assert run("track", *pair, out, *options) == 0
+        told = [line for line in capsys.readouterr().out.splitlines() if "removed " in line]
+        found = re.match(r"removed     shift: dx=([+-][\d.]+), dy=([+-][\d.]+) m", told[0])
+        assert [float(each) for each in found.groups()] == pytest.approx([30, -20], abs=0.1)
+        assert run("info", out) == 0
+        assert f"\n{told[0]}" in capsys.readouterr().out
+
     def test_velocity_without_dates_is_refused_before_the_work(
         self, pair, tmp_path, monkeypatch, capsys
     ):
@@ -171,7 +182,7 @@ class TestOthers:
         text = capsys.readouterr().out
         assert "image" in text
         assert "128 columns x 96 rows of 10 x 10 metre" in text
-        assert "taken as optical" in text
+        assert "pixels      real, taken as optical\n" in text
         assert "100.0 % known" in text
         rng = np.random.default_rng(1)
         radar = rng.normal(size=(2, 50, 60)).astype(np.float32)
@@ -179,7 +190,7 @@ class TestOthers:
                     transform=Affine.identity())  # fmt: skip
         assert run("info", slc) == 0
         text = capsys.readouterr().out
-        assert "complex" in text
+        assert "pixels      complex, taken as complex\nmagnitude   100.0 % known" in text
         assert "not georeferenced" in text
         assert "date        unknown" in text
 

@@ -20,13 +20,14 @@ ABSOLUTE = 0.798
 
 
 def summary(result: xr.Dataset) -> list[str]:
-    """Say in three lines what was measured."""
+    """Say in a few lines what was measured."""
     unit = _unit(result)
     thin = _thinned(result[["dx", "dy", "sigma_dx", "sigma_dy"]])[0]
     thin = thin.assign(share=field.measured(result)).compute()
     magnitude = np.hypot(thin["dx"].values, thin["dy"].values)
     rows, columns = result.sizes["y"], result.sizes["x"]
-    lines = [f"measured    {field.percent(float(thin['share']))} of {rows} x {columns} cells"]
+    lines = _removed(result)
+    lines.append(f"measured    {field.percent(float(thin['share']))} of {rows} x {columns} cells")
     known = magnitude[np.isfinite(magnitude)]
     if known.size == 0:
         return [*lines, "displacement nothing could be measured: no texture, no data or no overlap"]
@@ -74,7 +75,7 @@ def errors(measured: xr.Dataset, sample: synth.Sample, coherence: float) -> list
     lines = [
         f"true error  mean {np.abs(known).mean():.4f} px, 95th percentile "
         f"{np.percentile(np.abs(known), 95):.4f} px, bias dx {bias[0]:+.4f}, dy {bias[1]:+.4f}, "
-        f"at {np.isfinite(wrong).mean():.1%} of the cells",
+        f"at {_share(wrong)} of the cells",
     ]
     limits = ", ".join(
         f"{ABSOLUTE * _limit(coherence, window, sample.bandwidth):.4f} px in a {window}-px window"
@@ -152,12 +153,19 @@ def _field(result: xr.Dataset) -> list[str]:
         12,
     )
     lines += _matcher(str(result.attrs.get("matcher", "")), str(result.attrs.get("radiometry", "")))
-    for name in ("software", "reference", "secondary", "coregistration", "aliasing"):
+    for name in ("software", "reference", "secondary", "aliasing"):
         if result.attrs.get(name):
             lines += _wrapped(f"{name:<11} {result.attrs[name]}", 0, 12)
+    lines += _removed(result)
     thin, step = _thinned(result)
     lines += _statistics(thin, step)
     return lines
+
+
+def _removed(result: xr.Dataset) -> list[str]:
+    """Say which global motion was taken away, if there was one."""
+    motion = result.attrs.get("coregistration")
+    return _wrapped(f"{'removed':<12}{motion}", 0, 12) if motion else []
 
 
 def _matcher(stored: str, kind: str) -> list[str]:
@@ -187,10 +195,10 @@ def _image(path: str, band: int | str | None) -> list[str]:
         return [*_grid(image), _dates(image, "time"), *lines, hint]
     kind = "complex" if image.dtype.kind == "c" else "real"
     lines = [*_grid(image), _dates(image, "time"), *lines]
-    lines.append(f"values      {kind}, taken as {radiometry.guess(image)}")
+    lines.append(f"pixels      {kind}, taken as {radiometry.guess(image)}")
     thin, step = _thinned(image)
-    values = abs(thin) if kind == "complex" else thin
-    return [*lines, *_statistics(values.rename("values").to_dataset(), step)]
+    values = abs(thin).rename("magnitude") if kind == "complex" else thin.rename("values")
+    return [*lines, *_statistics(values.to_dataset(), step)]
 
 
 def _grid(data: Any) -> list[str]:
