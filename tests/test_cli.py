@@ -254,7 +254,7 @@ class TestOthers:
         search, stride = (p.default for p in inspect.signature(default).parameters.values())
         choices = f"{', '.join(others)} or {largest}. Default: {stride}."
         assert f"default matcher: {choices}" in text
-        assert f"at least 4 are. Default: {search}." in text
+        assert f"never less than 4. Default: {search}." in text
 
     def test_help_counts_the_bands(self, pair, tmp_path, capsys, monkeypatch):
         monkeypatch.setenv("COLUMNS", "250")

@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from inspect import signature
 from pathlib import Path
 
@@ -41,6 +42,7 @@ def texts(tree: ast.AST) -> Iterator[str]:
                 yield from texts(node)
 
 
+@cache
 def messages() -> list[str]:
     """Every message of the layers below the commands that has a parameter of `track` in it."""
     modules = [path for path in SOURCE.rglob("*.py") if "cli" not in path.parts]

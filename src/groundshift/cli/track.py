@@ -67,7 +67,7 @@ def track(  # noqa: PLR0913 - one option for each decision that is the user's
         int | None,
         typer.Option(
             metavar="PIXELS",
-            help="Largest displacement the default matcher looks for, pixels; at least 4 are. "
+            help="Largest displacement the default matcher looks for, pixels; never less than 4. "
             "Default: 64.",
         ),
     ] = None,
