@@ -4,19 +4,16 @@ A view makes a sample of a motion, from two sources of randomness: one for param
 fields. Scenes are invented, so that whoever has the package has the benchmark.
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from groundshift.synth import optics, radar
+from groundshift.synth import optical_scene, optics, radar
 from groundshift.synth.motions import Motion
 from groundshift.synth.optics import Optics
 from groundshift.synth.radar import Radar, Surface
-from groundshift.synth.recipe import sample_of
-from groundshift.synth.sample import Sample
-from groundshift.synth.sunlit import Sunlit
+from groundshift.synth.sample import Sample, sample_of
 
 MODES = {
     "SLC x2": Radar(bandwidth=0.4),
@@ -64,13 +61,11 @@ class Sunlight:
         gain = 0.15 if self.second_date else 0.0
         camera = Optics(noise=(self.noise, self.noise), gain=gain)
         n = size * camera.fine + 2 * optics.MARGIN
-        scene = Sunlit.draw(rng)((n, n), generator, oversample=camera.fine)
-        contrast = scene.reference.std()
-        later = scene.secondary if self.second_date else scene.reference
-        ground = scene.reference / contrast, later / contrast
-        pair = optics.acquire(camera, ground, motion, size, generator)
-        nothing = torch.full_like(pair.reference, math.nan)
-        return sample_of(motion, pair, nothing, math.nan, pair.valid)
+        scene = optical_scene.invented(n, camera.fine, rng, generator)
+        if not self.second_date:
+            nothing = torch.zeros_like(scene.hidden)
+            scene = scene._replace(second=scene.first, hidden=nothing)
+        return optical_scene.photographed(scene, camera, motion, size, generator)
 
 
 View = Speckle | Sunlight
