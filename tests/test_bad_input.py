@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from affine import Affine
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from groundshift import io
 from test_api import texture
@@ -158,10 +159,13 @@ class TestOut:
         refused(capsys, tmp_path, good, good, out=tmp_path / "missing" / "out.tif")
 
     def test_an_earlier_quicklook_is_replaced(self, tmp_path, good):
+        earlier = PngInfo()
+        earlier.add_text("Software", "groundshift")
+        Image.new("L", (2, 2)).save(tmp_path / "out.png", pnginfo=earlier)
         assert track(good, good, tmp_path / "out.tif") == 0
         with Image.open(tmp_path / "out.png") as picture:
+            assert picture.width > 1000
             assert picture.info["Software"] == "groundshift"
-        assert track(good, good, tmp_path / "out.tif") == 0
 
     @pytest.mark.parametrize(
         ("name", "message"),
