@@ -233,8 +233,8 @@ def _incoherent(trials: list[Trial], plot: Plot) -> Table:
 terms of fourth order, 2 (1 - g^4), count two thirds, since sinc^4 across the window integrates to
 two thirds of a cell: sqrt(4/3 + 5 g^2 - 19/3 g^4) takes the place of the root, 0.92 of the law at
 high and 0.85 at low coherence ("in two dimensions"). The law supposes one maximum: gross errors
-begin where g^2 sqrt(N), the height of the peak above the noise of the correlation, is less than
-4."""
+begin where g^2 sqrt(N), the height of the peak above the noise of the correlation, falls below 5.
+From there on, the law in two dimensions holds within a few per cent."""
     columns = (*_columns(), "ratio in two dimensions", "g^2 sqrt(N)")
     return Table("Incoherent tracking", columns, rows, text, plot)
 
