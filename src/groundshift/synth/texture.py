@@ -30,8 +30,8 @@ class Texture:
     def crops(self, n: int, kind: str, rng: np.random.Generator) -> Tensor:
         """One or two dates of a place, ``(dates, n, n)``; small places are enlarged."""
         assert self.bank is not None
-        half = (n + 1) // 2
-        choices = [(1, n), (1, half)]
+        half, *smaller = (-(-n // times) for times in ENLARGED)
+        choices = [(1, n), (1, half), *((1, size) for size in smaller)]
         if rng.random() < self.dates:
             choices = [(2, n), (2, half), *choices]
         fits = [
