@@ -2,10 +2,13 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter, uniform_filter
 
 from groundshift import metrics
+from groundshift.synth.sample import wavy_fault
 
 
 def planes(seed: int = 0, size: int = 200) -> tuple[torch.Tensor, torch.Tensor]:
@@ -82,3 +85,62 @@ def test_errors_near_a_fault() -> None:
     )
     found = metrics.score(estimate, truth, distance=distance)
     assert (found.near_2, found.near_6, found.near_20) == pytest.approx((1.0, 0.5, 0.1))
+
+
+def faulted(size: int = 240, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    """Waves and a rough fault: the motion of each pixel, and its distance from the trace."""
+    at = torch.arange(size, dtype=torch.float64)
+    y, x = torch.meshgrid(at, at, indexing="ij")
+    motion = wavy_fault(seed, size)
+    return torch.stack(motion(y, x)), motion.motions[1].distance(y, x)  # type: ignore[attr-defined]
+
+
+def at_centres(plane: torch.Tensor, stride: int) -> torch.Tensor:
+    """Values at the centres of cells: between two pixels, their mean."""
+    first, second = (stride - 1) // 2, stride // 2
+    rows = (plane[..., first::stride, :] + plane[..., second::stride, :]) / 2
+    return (rows[..., first::stride] + rows[..., second::stride]) / 2
+
+
+@pytest.mark.parametrize("stride", [1, 4])
+@pytest.mark.parametrize("width", [4.0, 12.0])
+def test_a_known_blur_is_the_rise(width: float, stride: int) -> None:
+    truth, distance = faulted()
+    blurred = torch.from_numpy(gaussian_filter(truth.numpy(), (0, width, width)))
+    found = metrics.rise(at_centres(blurred, stride), truth, distance, stride)
+    assert found == pytest.approx(2.5631 * width, rel=0.03)
+
+
+@pytest.mark.parametrize("side", [17, 33])
+def test_the_rise_of_a_mean_over_a_window(side: int) -> None:
+    truth, distance = faulted()
+    mean = torch.from_numpy(uniform_filter(truth.numpy(), (0, side, side)))
+    assert metrics.rise(mean, truth, distance) == pytest.approx(0.8 * side, rel=0.08)
+
+
+def test_noise_hardly_changes_the_rise() -> None:
+    truth, distance = faulted()
+    blurred = gaussian_filter(truth.numpy(), (0, 8, 8))
+    noise = np.random.default_rng(1).normal(size=truth.shape)
+    noise = gaussian_filter(noise, (0, 8, 8))  # windows share what they see
+    noisy = torch.from_numpy(blurred + 0.1 * noise / noise.std())
+    assert metrics.rise(noisy, truth, distance) == pytest.approx(2.5631 * 8, rel=0.1)
+
+
+@pytest.mark.parametrize("stride", [1, 4, 8])
+def test_the_rise_of_a_sharp_estimate_is_less_than_a_cell(stride: int) -> None:
+    truth, distance = faulted()
+    cells = torch.nn.functional.avg_pool2d(truth, stride)
+    for sharp in (cells, truth[:, stride // 2 :: stride, stride // 2 :: stride]):
+        assert metrics.rise(sharp, truth, distance, stride) < stride
+
+
+def test_without_a_jump_or_a_measurement_there_is_no_rise() -> None:
+    truth, distance = faulted()
+    assert math.isnan(metrics.rise(truth, truth, torch.full_like(distance, math.inf)))
+    assert math.isnan(metrics.rise(0 * truth, 0 * truth, distance))
+    blind = torch.where(distance.abs() < 8, torch.nan, truth)
+    assert math.isnan(metrics.rise(blind, truth, distance))
+    half = truth.clone()
+    half[0, :100] = torch.nan
+    assert metrics.rise(half, truth, distance) < 1
