@@ -1,7 +1,6 @@
 """Pictures of a benchmark: the error of each matcher, case by case."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -12,14 +11,14 @@ from groundshift.benchmark.tables import mean_errors, shown
 MARKERS = "osD^v<>PX*h"
 
 
-def draw(suite: str, records: Sequence[Record], path: Path) -> None:
-    """Draw mean absolute errors, one panel for each table, and write a PNG."""
+def figure(suite: str, records: Sequence[Record]) -> Figure:
+    """Draw mean absolute errors, one panel for each table."""
     tables = list(dict.fromkeys(record.table for record in records))
     matchers = list(dict.fromkeys(record.matcher for record in records))
     columns = {t: list(dict.fromkeys(r.column for r in records if r.table == t)) for t in tables}
     height = sum(0.28 * len(names) + 0.9 for names in columns.values())
-    figure = Figure(figsize=(8.5, height + 0.3 * len(matchers) + 0.4), layout="constrained")
-    panels = figure.subplots(
+    drawn = Figure(figsize=(8.5, height + 0.3 * len(matchers) + 0.4), layout="constrained")
+    panels = drawn.subplots(
         len(tables), 1, squeeze=False, sharex=True, height_ratios=[len(columns[t]) for t in tables]
     )[:, 0]
     for panel, table in zip(panels, tables, strict=True):
@@ -41,7 +40,5 @@ def draw(suite: str, records: Sequence[Record], path: Path) -> None:
         panel.set_title(f"{suite}: {table}", fontsize=10, loc="left")
     panels[-1].set_xlabel("mean absolute error, px")
     handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", fontsize=8, ncols=2)
-    temporary = path.with_name(f".{path.name}.part")
-    figure.savefig(temporary, format="png", dpi=80)
-    temporary.replace(path)
+    drawn.legend(handles, labels, loc="outside lower center", fontsize=8, ncols=2)
+    return drawn

@@ -1,14 +1,40 @@
-"""Tables as Markdown, with what is needed to repeat them."""
+"""Tables and plots as Markdown, JSON and PNG, with what is needed to repeat them."""
 
+import datetime
+import io
+import json
 import math
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 Value = float | int | str | None
+
+
+class Plot(NamedTuple):
+    """A picture of a table."""
+
+    name: str
+    """What the file is called after the benchmark."""
+    figure: Figure
+    caption: str
+
+    def file(self, benchmark: str) -> str:
+        """Name the file."""
+        return f"{benchmark}-{self.name}.png"
+
+    def png(self) -> bytes:
+        """Draw it."""
+        FigureCanvasAgg(self.figure)
+        buffer = io.BytesIO()
+        self.figure.savefig(buffer, format="png", dpi=110, bbox_inches="tight")
+        return buffer.getvalue()
 
 
 class Table(NamedTuple):
@@ -18,13 +44,30 @@ class Table(NamedTuple):
     columns: tuple[str, ...]
     rows: Sequence[Sequence[Value]]
     text: str = ""
+    plot: Plot | None = None
 
-    def markdown(self) -> str:
+    def markdown(self, benchmark: str) -> str:
         """Render with three significant digits."""
         lines = [self.columns, ["---"] * len(self.columns)]
         lines += [[_short(value) for value in row] for row in self.rows]
         body = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-        return "\n\n".join(part for part in (f"## {self.title}", self.text, body) if part)
+        picture = f"![{self.plot.caption}]({self.plot.file(benchmark)})" if self.plot else ""
+        parts = (f"## {self.title}", self.text, body, picture)
+        return "\n\n".join(part for part in parts if part)
+
+
+def _short(value: Value) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if not isinstance(value, float):
+        return f"{value}"
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    if abs(value) >= 1:
+        return f"{value:.3g}"
+    if 0 < abs(value) < 1e-4:
+        return f"{value:.1e}"
+    return f"{value:.4f}" if 0 < abs(value) < 0.1 else f"{value:.3f}"
 
 
 def machine(packages: Sequence[str]) -> dict[str, Value]:
@@ -46,13 +89,45 @@ def machine(packages: Sequence[str]) -> dict[str, Value]:
     return facts
 
 
-def _short(value: Value) -> str:
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return ""
-    if not isinstance(value, float):
-        return f"{value}"
-    if abs(value) >= 1000:
-        return f"{value:,.0f}"
-    if abs(value) >= 1:
-        return f"{value:.3g}"
-    return f"{value:.4f}" if abs(value) < 0.1 else f"{value:.3f}"
+class Report(NamedTuple):
+    """What a benchmark found."""
+
+    name: str
+    """Of its files."""
+    title: str
+    text: str
+    tables: Sequence[Table]
+    command: str
+    """That repeats it."""
+    facts: Mapping[str, Value]
+    """Version, machine, settings."""
+
+    def write(self, folder: Path, **record: Any) -> list[Path]:
+        """Write ``<name>.md``, ``<name>.json`` and a ``<name>-<plot>.png`` of each plot.
+
+        `record` goes into the JSON instead of the tables.
+        """
+        date = datetime.datetime.now(datetime.UTC).date().isoformat()
+        facts = ", ".join(f"{key} {value}" for key, value in self.facts.items())
+        parts = [f"# {self.title}", f"`{self.command}` on {date}; {facts}.", self.text]
+        parts += [table.markdown(self.name) for table in self.tables]
+        text = "\n\n".join(part.strip() for part in parts if part) + "\n"
+        tables = [
+            {"title": t.title, "rows": [dict(zip(t.columns, row, strict=True)) for row in t.rows]}
+            for t in self.tables
+        ]
+        head = {"command": self.command, "date": date, "facts": dict(self.facts)}
+        data = json.dumps(head | (record or {"tables": tables}), indent=1) + "\n"
+        files = {f"{self.name}.md": text.encode(), f"{self.name}.json": data.encode()}
+        plots = (table.plot for table in self.tables if table.plot)
+        files |= {plot.file(self.name): plot.png() for plot in plots}
+        for name, content in files.items():
+            _replace(folder / name, content)
+        return [folder / name for name in files]
+
+
+def _replace(target: Path, content: bytes) -> None:
+    """Write a file that is never seen half-written."""
+    part = target.with_name(f".{target.name}.part")
+    part.write_bytes(content)
+    part.replace(target)

@@ -1,14 +1,13 @@
 """The folder of a benchmark: records as they come, in the end Markdown, JSON and pictures."""
 
-import datetime
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from groundshift.benchmark.cost import Cost
-from groundshift.benchmark.figures import draw
-from groundshift.benchmark.report import machine
+from groundshift.benchmark.figures import figure
+from groundshift.benchmark.report import Plot, Report, machine
 from groundshift.benchmark.run import Record
 from groundshift.benchmark.tables import cost_table, suite_tables
 from groundshift.errors import OutputError
@@ -78,41 +77,20 @@ def write(
     folder: Path, setting: Setting, records: Sequence[Record], costs: Sequence[Cost]
 ) -> list[Path]:
     """Write ``benchmark.md``, ``benchmark.json`` and a picture of each suite."""
-    facts = machine(PACKAGES)
-    date = datetime.datetime.now(datetime.UTC).date().isoformat()
-    head = f"`{setting.command}` on {date}; split {setting.split}; " + ", ".join(
-        f"{key} {value}" for key, value in facts.items()
-    )
-    parts = ["# Benchmark", f"{head}.", TEXT]
-    written = []
+    tables = []
     for suite in dict.fromkeys(record.suite for record in records):
         own = [record for record in records if record.suite == suite]
-        picture = folder / f"{suite}.png"
-        draw(suite, own, picture)
-        written.append(picture)
-        parts.append(f"![Mean absolute error, {suite}]({picture.name})")
-        parts += [table.markdown() for table in suite_tables(suite, own)]
+        first, *others = suite_tables(suite, own)
+        plot = Plot(suite, figure(suite, own), f"Mean absolute error, {suite}")
+        tables += [first._replace(plot=plot), *others]
     if costs:
-        parts.append(cost_table(costs).markdown())
-    record: dict[str, Any] = {
-        "command": setting.command,
-        "date": date,
-        "split": setting.split,
-        "machine": facts,
-        "records": [each._asdict() for each in records],
-        "costs": [cost._asdict() for cost in costs],
-    }
-    for name, text in (
-        ("benchmark.md", "\n\n".join(parts) + "\n"),
-        ("benchmark.json", json.dumps(record, indent=0) + "\n"),
-    ):
-        _replace(folder / name, text)
-        written.append(folder / name)
+        tables.append(cost_table(costs))
+    facts = {"split": setting.split} | machine(PACKAGES)
+    report = Report("benchmark", "Benchmark", TEXT, tables, setting.command, facts)
+    written = report.write(
+        folder,
+        records=[record._asdict() for record in records],
+        costs=[cost._asdict() for cost in costs],
+    )
     (folder / PARTIAL).unlink(missing_ok=True)
     return written
-
-
-def _replace(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_text(text)
-    temporary.replace(path)

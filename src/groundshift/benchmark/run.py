@@ -14,7 +14,7 @@ from torch.nn.functional import pad
 from groundshift.benchmark.cases import Case, Pair
 from groundshift.benchmark.chosen import expression, matcher_of
 from groundshift.benchmark.real import RealCase
-from groundshift.metrics import Score, score
+from groundshift.metrics import rise, score
 from groundshift.synth.motions import distance_of
 from groundshift.types import Estimate, Matcher
 
@@ -101,34 +101,54 @@ def measure(case: AnyCase, number: int, matchers: Sequence[str], split: str) -> 
     for text in matchers:
         matcher = matcher_of(expression(text, case.suite))
         found = scored(matcher, pair)
-        ratio = found.mae / pair.limit
-        values = {name: _number(value) for name, value in found._asdict().items()}
+        ratio = found["mae"] / pair.limit
+        values = {name: _number(value) for name, value in found.items()}
         records.append(
             Record(case.suite, case.table, case.column, number, text, _number(ratio), values)
         )
     return records
 
 
-def scored(matcher: Matcher, pair: Pair) -> Score:
-    """Score a matcher on a pair, against the motion at the very centres of its cells."""
+def scored(matcher: Matcher, pair: Pair) -> dict[str, float]:
+    """Score a matcher on a pair, against the motion at the very centres of its cells.
+
+    Returns the statistics of :class:`groundshift.metrics.Score`, and the rise of fault steps.
+    """
     estimate = estimated(matcher, pair.reference, pair.secondary)
-    rows, columns = (
-        (torch.arange(n, dtype=torch.float64) + 0.5) * matcher.stride - 0.5
-        for n in estimate.dy.shape
-    )
-    y, x = torch.meshgrid(rows, columns, indexing="ij")
+    found = torch.stack((estimate.dy, estimate.dx))
+    sigma = torch.stack((estimate.sigma_dy, estimate.sigma_dx))
+    y, x = _grid(estimate.dy.shape, matcher.stride)
     shape = pair.valid.shape
     inner = torch.ones_like(y, dtype=torch.bool)
     for at, size in ((y, shape[0]), (x, shape[1])):
         inner &= (at >= pair.margin) & (at <= size - 1 - pair.margin)
     nearest = (at.round().long().clamp(0, n - 1) for at, n in zip((y, x), shape, strict=True))
-    return score(
-        torch.stack((estimate.dy, estimate.dx)),
-        torch.stack(pair.motion(y, x)).float(),
-        sigma=torch.stack((estimate.sigma_dy, estimate.sigma_dx)),
-        distance=distance_of(pair.motion, y, x).float(),
-        scored=inner & pair.valid[tuple(nearest)],
-    )
+    counts = inner & pair.valid[tuple(nearest)]
+    truth = torch.stack(pair.motion(y, x)).float()
+    distance = distance_of(pair.motion, y, x).float()
+    values = score(found, truth, sigma=sigma, distance=distance, scored=counts)._asdict()
+    return values | {"rise": _rise(found.where(counts, torch.nan), pair, matcher.stride)}
+
+
+def _rise(found: Tensor, pair: Pair, stride: int) -> float:
+    """Sharpness of faults inside the margin, from the truth of every pixel."""
+    y, x = _grid(pair.valid.shape, 1)
+    cells = -(-pair.margin // stride)
+    edge = cells * stride
+    inner = (..., slice(edge, -edge), slice(edge, -edge))
+    y, x = y[inner], x[inner]
+    distance = distance_of(pair.motion, y, x)
+    if bool(torch.isinf(distance).all()):
+        return math.nan
+    found = found[..., cells:-cells, cells:-cells]
+    return rise(found, torch.stack(pair.motion(y, x)), distance, stride)
+
+
+def _grid(shape: tuple[int, ...], stride: int) -> tuple[Tensor, Tensor]:
+    """Coordinates of the centres of cells, pixels."""
+    places = ((torch.arange(n, dtype=torch.float64) + 0.5) * stride - 0.5 for n in shape)
+    y, x = torch.meshgrid(*places, indexing="ij")
+    return y, x
 
 
 def estimated(matcher: Matcher, reference: Tensor, secondary: Tensor) -> Estimate:
