@@ -7,7 +7,7 @@ from importlib import import_module
 # Before torch is imported: what the command line of the package does as well.
 os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
-NAMES = ("accuracy", "speckle", "physics", "simulation", "speed", "memory")
+NAMES = ("accuracy", "speckle", "physics", "simulation", "rates", "speed", "memory")
 
 
 def main() -> None:
@@ -19,7 +19,8 @@ def main() -> None:
         sys.exit(f"no benchmark is called {', '.join(sorted(unknown))}; use {', '.join(NAMES)}")
     for name in names:
         module = import_module(f"benchmarks.{name}")
-        print(write(name, module.TITLE, module.TEXT, module.tables()))
+        for path in write(name, module.TITLE, module.TEXT, module.tables()):
+            print(path)
 
 
 if __name__ == "__main__":
