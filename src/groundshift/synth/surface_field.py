@@ -11,11 +11,12 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy.ndimage import spline_filter
 from scipy.spatial import KDTree
 from torch import Tensor
 
+from groundshift.synth.chunks import chunks
 from groundshift.synth.dislocations import Mesh, displacement
+from groundshift.synth.gridded import Gridded
 from groundshift.synth.power_law import ComplexPlane, Plane
 from groundshift.synth.traces import Trace, distance
 
@@ -25,8 +26,6 @@ REACH = 3.0
 """Points this many spacings of a grid from the nearest vertex are interpolated from that grid."""
 MARGIN = 3
 """Nodes beyond the wanted area, for interpolation, of the coarsest grid."""
-CHUNK = 1 << 14
-"""Points evaluated at once, to stay in the caches."""
 MIDPOINT = np.array([3, -25, 150, 150, -25, 3]) / 256
 """Weights of six neighbours (Lagrange)."""
 
@@ -57,55 +56,27 @@ class Frame(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class SurfaceField:
-    """A motion: cubic B-splines plus steps. The same at every call, at any coordinate."""
+    """A motion: a smooth part plus steps. The same at every call, at any coordinate."""
 
-    coefficients: Tensor
-    """``(H, W)``, complex ``dx + i dy``, pixels."""
-    origin: float
-    """Row and column of the first node, pixels."""
-    step: float
-    """Between nodes, pixels."""
+    smooth: Gridded
     traces: tuple[Trace, ...]
     width: float = 0.0
     """Of the zone in which the sides go over into each other, pixels; 0 is a sharp rupture."""
 
     def __call__(self, y: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
         """Displacement ``(dy, dx)`` at the coordinates, pixels."""
-        parts = zip(y.reshape(-1).split(CHUNK), x.reshape(-1).split(CHUNK), strict=True)
-        total = torch.cat([self._displacement(*part) for part in parts]).reshape(y.shape)
-        return total.imag, total.real
-
-    def _displacement(self, y: Tensor, x: Tensor) -> Tensor:
-        total = self.smooth(y, x)
-        for trace in self.traces:
-            total = total + trace.step(y, x, self.width)
-        return total
-
-    def smooth(self, y: Tensor, x: Tensor) -> Tensor:
-        """Evaluate the part without jumps, complex; beyond the grid it stays what it is there."""
-        kind = torch.complex128 if y.dtype == torch.float64 else torch.complex64
-        table = self.coefficients.to(y.device, kind)
-        H, W = table.shape
-        (i, wy), (j, wx) = (
-            _spline_weights(((at - self.origin) / self.step).clamp(1, n - 2), n)
-            for at, n in ((y, H), (x, W))
-        )
-        base, flat = i * W + j, table.reshape(-1)
-        rows = [sum(flat[base + (k * W + m)] * wx[m] for m in range(4)) * wy[k] for k in range(4)]
-        return rows[0] + rows[1] + rows[2] + rows[3]
+        dy, dx = (plane.flatten() for plane in self.smooth(y, x))
+        rows, columns = y.reshape(-1), x.reshape(-1)
+        for part in chunks(len(dy), dy.device):
+            for trace in self.traces:
+                step = trace.step(rows[part], columns[part], self.width)
+                dy[part] += step.imag
+                dx[part] += step.real
+        return dy.reshape(y.shape), dx.reshape(y.shape)
 
     def distance(self, y: Tensor, x: Tensor) -> Tensor:
         """Signed distance to the nearest trace, pixels; infinite without one."""
         return distance(self.traces, y, x)
-
-
-def _spline_weights(position: Tensor, n: int) -> tuple[Tensor, list[Tensor]]:
-    """Index of the first of four coefficients, and their weights, at a position in nodes."""
-    base = position.floor().clamp(1, n - 3)
-    t = position - base
-    u = 1 - t
-    weights = [u**3 / 6, 2 / 3 - t * t * (1 - t / 2), 2 / 3 - u * u * (1 - u / 2), t**3 / 6]
-    return base.long() - 1, weights
 
 
 def surface_fields(
@@ -153,10 +124,10 @@ def surface_fields(
                 chosen &= (at > -edge) & (at < n + edge)
         found = sources.residual(y[chosen], x[chosen], step / 2)
         values.reshape(len(slips), -1)[:, chosen] = found
-    fields = [spline_filter(v.real) + 1j * spline_filter(v.imag) for v in values]
+    parts = [[torch.from_numpy(part.copy()) for part in (v.imag, v.real)] for v in values]
     return [
-        SurfaceField(torch.from_numpy(field), origin, step, own, width)
-        for field, own in zip(fields, sources.traces, strict=True)
+        SurfaceField(Gridded.through(dy, dx, step, (origin, origin)), own, width)
+        for (dy, dx), own in zip(parts, sources.traces, strict=True)
     ]
 
 
