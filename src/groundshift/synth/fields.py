@@ -48,22 +48,54 @@ def random_field(
     Tensor
         float32.
     """
-    rows, columns = size
-    device = generator.device
-    white = torch.randn(size, generator=generator, device=device)
-    ky = torch.fft.fftfreq(rows, device=device)[:, None]
-    kx = torch.fft.rfftfreq(columns, device=device)
-    squared = (2 * math.pi) ** 2 * (ky**2 + kx**2)
-    gain = (1 + length**2 * squared) ** (-(hurst + 1) / 2)
+    white = torch.randn(size, generator=generator, device=generator.device)
+    squared = wavenumbers(white)
+    gain = von_karman(length**2 * squared, hurst + 1)
     gain *= torch.exp(-0.5 * smoothness**2 * squared)
+    return shaped(white, gain)
+
+
+def wavenumbers(plane: Tensor, lengths: tuple[float, float] = (1.0, 1.0)) -> Tensor:
+    """Squared wavenumbers of a real spectrum (``rfft2``): ``(H, W // 2 + 1)``.
+
+    Parameters
+    ----------
+    plane
+        Its size, type and device are meant: ``(..., H, W)``.
+    lengths
+        By which the wavenumbers along rows and columns are multiplied, samples.
+    """
+    kind = {"dtype": plane.dtype, "device": plane.device}
+    ky = lengths[0] * torch.fft.fftfreq(plane.shape[-2], **kind)[:, None]
+    kx = lengths[1] * torch.fft.rfftfreq(plane.shape[-1], **kind)
+    return (2 * math.pi) ** 2 * (ky**2 + kx**2)
+
+
+def von_karman(squared: Tensor, decay: float) -> Tensor:
+    """Amplitude ``(1 + (k a)**2) ** (-decay / 2)`` of a spectrum without a mean.
+
+    `squared` are the wavenumbers in units of the correlation length ``a``, see `wavenumbers`.
+    """
+    gain = (1 + squared) ** (-decay / 2)
     gain[0, 0] = 0
+    return gain
+
+
+def shaped(white: Tensor, gain: Tensor) -> Tensor:
+    """Give white noise ``(..., H, W)`` the amplitude spectrum ``(H, W // 2 + 1)``.
+
+    The variance is one, over all draws: a single one that is not large may well lie on one side
+    of a long wave.
+    """
+    rows, columns = white.shape[-2:]
     # Half of the spectrum stands for all of it: columns with a mirror image count twice.
-    twins = torch.full_like(kx, 2)
+    twins = torch.full_like(gain[0], 2)
     twins[0] = 1
     if columns % 2 == 0:
         twins[-1] = 1
     variance = (gain**2 * twins).sum() / (rows * columns)
-    return torch.fft.irfft2(torch.fft.rfft2(white) * (gain / variance.sqrt()), s=size)
+    spectrum = torch.fft.rfft2(white) * (gain / variance.sqrt())
+    return torch.fft.irfft2(spectrum, s=(rows, columns))
 
 
 def gamma_quantiles(shape: float, device: torch.device | str = "cpu") -> Tensor:

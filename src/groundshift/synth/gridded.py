@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from groundshift.synth import spline
+from groundshift.synth.fields import shaped, wavenumbers
 
 EDGE = 3
 """Coefficients beyond the first and last node."""
@@ -69,15 +70,12 @@ def random_motion(
     step = shortest / 4
     reach = 1.25 * size
     nodes = 2 * math.ceil(max(reach, longest) / step / 2) + 2 * spline.TAPS
-    k = torch.fft.fftfreq(nodes, d=step, dtype=torch.float64, device=generator.device)
-    k = torch.hypot(k[:, None], k)
-    band = (k >= 0.999 / longest) & (k <= 1.001 / shortest)
-    power = torch.where(band, k.clamp(min=1e-9) ** -slope, 0.0)
     white = torch.randn(
         2, nodes, nodes, generator=generator, device=generator.device, dtype=torch.float64
     )
-    planes = torch.fft.ifft2(torch.fft.fft2(white) * power.sqrt()).real
-    # Of the ensemble, not of this draw: a small field may well lie on one side of a long wave.
-    planes *= amplitude / power.mean().sqrt()
+    k = wavenumbers(white, (1 / step, 1 / step)).sqrt() / (2 * math.pi)
+    band = (k >= 0.999 / longest) & (k <= 1.001 / shortest)
+    gain = torch.where(band, k.clamp(min=1e-9) ** (-slope / 2), 0.0)
+    planes = amplitude * shaped(white, gain)
     first = (size - 1) / 2 - (nodes - 1) / 2 * step
     return Gridded.through(*planes, step=step, origin=(first, first))

@@ -1,9 +1,12 @@
 """Random fields whose spectrum is a power law, for slip and for the roughness of faults."""
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy import fft
 from scipy.ndimage import map_coordinates
+
+from groundshift.synth.fields import shaped, von_karman, wavenumbers
 
 Plane = NDArray[np.float64]
 ComplexPlane = NDArray[np.complex128]
@@ -42,12 +45,9 @@ def power_law_field(
         suits the Fourier transform.
     """
     rows, columns = (int(fft.next_fast_len(n, real=True)) for n in shape)  # type: ignore[arg-type]
-    k0 = 2 * np.pi * np.fft.fftfreq(rows, spacing)[:, None]
-    k1 = 2 * np.pi * np.fft.rfftfreq(columns, spacing)
-    scaled = 1 + (k0 * correlation[0]) ** 2 + (k1 * correlation[1]) ** 2
-    spectrum = np.fft.rfft2(rng.standard_normal((rows, columns))) * scaled ** (-decay / 2)
-    spectrum[0, 0] = 0
-    field = np.fft.irfft2(spectrum, s=(rows, columns))
+    white = torch.from_numpy(rng.standard_normal((rows, columns)))
+    squared = wavenumbers(white, (correlation[0] / spacing, correlation[1] / spacing))
+    field = shaped(white, von_karman(squared, decay)).numpy()
     return field[: shape[0], : shape[1]] / field.std()
 
 
