@@ -17,7 +17,8 @@ import groundshift
 from groundshift import field, matchers
 from groundshift.api import track
 from groundshift.errors import GridError, GroundshiftError, ImageError, MatcherError
-from groundshift.matchers import NCC
+from groundshift.filters import Wallis
+from groundshift.matchers import NCC, Filtered, ForwardBackward
 from groundshift.synth import Constant, speckle_sample
 
 MATCHER = NCC(window=16, search=8, stride=8)
@@ -144,11 +145,12 @@ def test_stable_ground_must_exist_and_fit():
         track(first, second, MATCHER, coregister="rotate")
 
 
-def test_a_prior_extends_the_reach():
+@pytest.mark.parametrize("wrap", [lambda m: m, ForwardBackward, lambda m: Filtered(Wallis(15), m)])
+def test_a_prior_extends_the_reach(wrap):
     """A coarse field leads a small search to a motion it would not find."""
     first, second = image(texture()), image(texture(dy=-6, dx=9))
     coarse = track(first, second, NCC(window=32, search=14, stride=16)).compute()
-    small = NCC(window=16, search=6, stride=8)
+    small = wrap(NCC(window=16, search=6, stride=8))
     alone = track(first, second, small).compute()
     assert not abs(middle(alone["dx"]) - 90) < 5
     led = track(first, second, small, prior=coarse).compute()

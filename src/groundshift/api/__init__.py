@@ -301,17 +301,25 @@ def _prior(prior: xr.Dataset, geobox: Any) -> tile.Prior:
 
 def _reaching(matcher: Any, prior: tile.Prior) -> Any:
     """Let a matcher follow a prior as far as it goes, where it has a say in that."""
-    if not hasattr(matcher, "reach"):
-        return matcher
     (extremes,) = dask.compute(  # pyright: ignore[reportPrivateImportUsage]
         [da.nanmax(abs(da.asarray(plane))) for plane in (prior.dy, prior.dx)]
     )
     known = [float(extreme) for extreme in extremes if np.isfinite(extreme)]
     need = int(np.ceil(max(known, default=0.0)))
-    if matcher.reach >= need:
+    reaching = _with_reach(matcher, need)
+    if reaching != matcher:
+        log.info("the prior reaches %d px: the matcher follows it that far", need)
+    return reaching
+
+
+def _with_reach(matcher: Any, need: int) -> Any:
+    """Raise the `reach` of a matcher, or of the one that it is made of."""
+    if hasattr(matcher, "reach"):
+        return replace(matcher, reach=max(matcher.reach, need))
+    inner = getattr(matcher, "matcher", None)
+    if inner is None or not is_dataclass(matcher):
         return matcher
-    log.info("the prior reaches %d px: the matcher follows it that far", need)
-    return replace(matcher, reach=need)
+    return replace(matcher, matcher=_with_reach(inner, need))  # type: ignore[arg-type]
 
 
 def _check_dates(reference: xr.DataArray, secondary: xr.DataArray) -> None:
