@@ -37,6 +37,11 @@ def tracking_limit(coherence: float, cells: float) -> float:
     cells in the window and coherence ``g`` (Bamler & Eineder 2005; De Zan 2014). Multiply by
     pixels per cell, ``1 / bandwidth``; a Gaussian's mean absolute error is 0.80 of it.
 
+    The published law is derived along one axis. In a square window the root becomes
+    ``sqrt(4/3 + 5 g**2 - 19/3 g**4)``, 0.85 to 0.92 of it, which Monte Carlo confirms within 6 %
+    where ``g**2 sqrt(N)`` is above 5; below, false maxima take over (``python -m benchmarks
+    simulation``).
+
     Examples
     --------
     >>> round(tracking_limit(0.8, 1024), 4)
