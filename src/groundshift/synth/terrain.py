@@ -127,11 +127,12 @@ def cast_shadow(height: Tensor, sun: Sun, *, periodic: bool = False) -> Tensor:
 
 def _sheared(plane: Tensor, shift: Tensor) -> Tensor:
     """Move each row to the left by a fractional number of columns, around the border."""
-    columns = plane.shape[1]
+    rows, columns = plane.shape
     whole = torch.floor(shift)
-    start = torch.remainder(whole, columns).long()[:, None]
-    index = torch.arange(columns, device=plane.device) + start
-    index -= columns * (index >= columns)
-    following = torch.cat([plane[:, 1:], plane[:, :1]], dim=1)
-    first, second = torch.gather(plane, 1, index), torch.gather(following, 1, index)
+    # Twice the plane, and a column: what leaves on one side is there on the other.
+    wide = torch.cat([plane, plane, plane[:, :1]], dim=1)
+    start = torch.remainder(whole, columns).long()
+    start += wide.shape[1] * torch.arange(rows, device=plane.device)
+    index = (start[:, None] + torch.arange(columns, device=plane.device)).flatten()
+    first, second = (wide.flatten().index_select(0, at).view_as(plane) for at in (index, index + 1))
     return torch.lerp(first, second, (shift - whole)[:, None].to(plane.dtype))
