@@ -21,6 +21,7 @@ from groundshift.matchers import NCC
 from groundshift.synth.motions import Constant, Fault, distance_of
 from groundshift.synth.speckle import tracking_limit
 from groundshift.types import Estimate
+from test_cli import quiet_logger  # noqa: F401 - a fixture
 from test_cli import run as command
 
 SMALL = Case("zero", "t", "c", "constant", Speckle("SLC x2", 0.8), size=192, pairs=2)

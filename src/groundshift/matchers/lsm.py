@@ -44,6 +44,9 @@ from groundshift.types import Estimate
 STEADY = 68
 """Curvature is shared with a window of this side, pixels: in a small one it is mostly noise."""
 
+CLOSE = 36
+"""A window larger than this, pixels, counts only where one of this side counts: a large one would
+bridge a hole."""
 BLOCK = 12
 """Noise is taken from the scatter of blocks of this side, pixels: several speckles or grains, so
 that what ties neighbouring pixels together is inside."""
@@ -163,13 +166,15 @@ class LeastSquares:
         """Match with several window sizes that share the deformed image and its products."""
         context = self.context_of(windows)
         steady_side = STEADY + (STEADY - self.stride) % 2
-        base = base_cell(self.stride, (steady_side, *(w.side for w in windows)))
+        close_side = CLOSE + (CLOSE - self.stride) % 2
+        base = base_cell(self.stride, (steady_side, close_side, *(w.side for w in windows)))
         cells = self._cells(reference, secondary, prior, margin, context, base)
 
         def within(side: int, planes: Tensor) -> Tensor:
             return window_sums(planes, side, self.stride, base, context)
 
         steady = _central(Sums(*within(steady_side, cells)))
+        close = within(close_side, cells[:1])[0] >= LEAST_SHARE * close_side**2
         scatter = Scatter(*within(steady_side, torch.stack(_scatter(cells, base))))
         texture = Texture.of(reference, margin, context, base)
         estimates = []
@@ -180,6 +185,8 @@ class LeastSquares:
                 found = _bend(found, bent, window)
                 share = count * base**2 / window.side**2
             estimate = self._solve(_central(found), steady, scatter, window, share)
+            if window.side > close_side:
+                estimate = where(close, estimate)
             bands = texture.bandwidths(window.side, self.stride)
             estimates.append(self._certain(estimate, bands, window))
         return estimates
