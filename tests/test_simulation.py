@@ -23,7 +23,7 @@ from groundshift.io.samples import Samples
 from groundshift.synth.bank import Scale, Stack, save
 from groundshift.synth.recipe import Recipe
 from groundshift.synth.stream import Stream
-from test_cli import run
+from test_cli import quiet_logger, run  # noqa: F401 - a fixture
 
 RECIPE = Recipe(size=32, motions=(("zero", 1.0), ("constant", 1.0), ("bowl", 1.0)), radar=0.6)
 COUNT, SHARD = 7, 2
