@@ -15,8 +15,8 @@ from groundshift.synth.chunks import chunks
 
 Motion = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
-EARLY = 12
-"""Iterations in which a fixed point is found, unless there is none."""
+FEW = 1 / 16
+"""Share of the places of a chunk that is left to be solved together with those of the others."""
 
 
 @dataclass(frozen=True)
@@ -131,11 +131,11 @@ def origin_of(
     still = torch.ones_like(y, dtype=torch.bool)
     for part in chunks(len(y), y.device):
         places = y[part], x[part], py[part], px[part]
-        still[part] = _iterate(motion, *places, min(EARLY, iterations), tolerance)
+        still[part] = _iterate(motion, *places, iterations, tolerance, FEW)
     found = ~still
     if bool(still.any()):
         y, x, ay, ax = (at[still] for at in (y, x, py, px))
-        _iterate(motion, y, x, ay, ax, iterations - EARLY, tolerance)
+        _iterate(motion, y, x, ay, ax, iterations, tolerance)
         dy, dx = motion(ay, ax)
         miss = torch.maximum((ay + dy - y).abs(), (ax + dx - x).abs())
         py[still], px[still], found[still] = ay, ax, miss < max(1e-6, tolerance)
@@ -150,8 +150,12 @@ def _iterate(
     px: Tensor,
     iterations: int,
     tolerance: float,
+    enough: float = 0.0,
 ) -> Tensor:
-    """Improve the solutions `py`, `px` in place; tell which of them have not arrived yet."""
+    """Improve the solutions `py`, `px` in place; tell which of them have not arrived yet.
+
+    It ends when no more than a share `enough` is left.
+    """
     still = torch.zeros_like(y, dtype=torch.bool)
     moving = ~still
     left = torch.arange(len(y), device=y.device)
@@ -165,7 +169,7 @@ def _iterate(
         if int(moving.sum()) < 0.9 * len(left):
             py[left], px[left] = ay, ax
             left, y, x, ay, ax, moving = (at[moving] for at in (left, y, x, ay, ax, moving))
-        if not len(left):
+        if len(left) <= enough * len(py):
             break
     py[left], px[left], still[left] = ay, ax, moving
     return still

@@ -67,11 +67,11 @@ class SurfaceField:
         """Displacement ``(dy, dx)`` at the coordinates, pixels."""
         dy, dx = (plane.flatten() for plane in self.smooth(y, x))
         rows, columns = y.reshape(-1), x.reshape(-1)
-        for part in chunks(len(dy), dy.device):
-            for trace in self.traces:
-                step = trace.step(rows[part], columns[part], self.width)
-                dy[part] += step.imag
-                dx[part] += step.real
+        for part in chunks(len(dy) if self.traces else 0, dy.device):
+            steps = [trace.step(rows[part], columns[part], self.width) for trace in self.traces]
+            total = torch.stack(steps).sum(0)
+            dy[part] += total.imag
+            dx[part] += total.real
         return dy.reshape(y.shape), dx.reshape(y.shape)
 
     def distance(self, y: Tensor, x: Tensor) -> Tensor:
