@@ -22,12 +22,9 @@ from typing import Any
 import yaml
 
 from groundshift.errors import GroundshiftError
-from groundshift.synth.families import FAMILIES
-from groundshift.synth.recipe import SPLITS, Recipe
+from groundshift.synth.recipe import Recipe
 
 DEFAULT = "default"
-SMALLEST = 16
-"""Pixels of an image that any sensor can render."""
 SCALARS = {
     bool: "true or false",
     int: "a whole number",
@@ -73,9 +70,7 @@ def parse(text: str, name: str = "the recipe") -> Recipe:
 
 def from_values(values: Any) -> Recipe:
     """Make a recipe of a mapping, as YAML or JSON hold it; the inverse of `to_values`."""
-    recipe = _dataclass(values, Recipe, "")
-    _check(recipe)
-    return recipe
+    return _dataclass(values, Recipe, "")
 
 
 def changed(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
@@ -174,30 +169,6 @@ def _plain(value: Any, hint: Any) -> Any:
     if isinstance(value, tuple):
         return dict(value) if _is_table(hint) else [_plain(each, None) for each in value]
     return value
-
-
-def _check(recipe: Recipe) -> None:
-    """Refuse what has the right type and means nothing."""
-    known = list(dict.fromkeys([*(name for name, _ in Recipe().motions), *FAMILIES]))
-    for name, _ in recipe.motions:
-        if name not in known:
-            close = difflib.get_close_matches(name, known, 1)
-            meant = f"did you mean {close[0]!r}? " if close else ""
-            raise GroundshiftError(
-                f"unknown family of motion {name!r}; {meant}there are: {', '.join(known)}"
-            )
-    weights = [weight for _, weight in recipe.motions]
-    if not weights or min(weights) < 0 or sum(weights) <= 0:
-        raise GroundshiftError("the weights of motions must be positive; give one family at least")
-    if recipe.split not in SPLITS:
-        raise GroundshiftError(
-            f"split={recipe.split!r} is not known; choose one of {', '.join(SPLITS)}"
-        )
-    if recipe.size < SMALLEST or recipe.seed < 0:
-        raise GroundshiftError(
-            f"size={recipe.size} and seed={recipe.seed}: pass size={SMALLEST} or more pixels and "
-            "seed=0 or more"
-        )
 
 
 def _documented(cls: type) -> dict[str, str]:

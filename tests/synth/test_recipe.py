@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from groundshift.errors import GroundshiftError
 from groundshift.synth import optics
 from groundshift.synth.bank import Bank, Stack
 from groundshift.synth.families import FAMILIES
@@ -111,3 +112,19 @@ def test_distances_are_those_to_the_nearest_jump() -> None:
     found = distance_of(Sum((Constant(1.0), *faults)), y, x)
     assert found.tolist() == pytest.approx([2, 8, 5])
     assert math.isinf(float(distance_of(Constant(), y, x)[0]))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"motions": (("glaciers", 1.0),)}, "did you mean 'glacier'"),
+        ({"motions": (("zero", 0.0),)}, "give one family at least"),
+        ({"split": "dev"}, "choose one of train"),
+        ({"size": 8}, "size=16 or more"),
+        ({"radar": 1.5}, "radar=1.5 is no share"),
+        ({"coherence": (0.9, 0.2)}, "no range within 0 to 1"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused_at_once(values: dict, message: str) -> None:
+    with pytest.raises(GroundshiftError, match=message):
+        Recipe(**values)

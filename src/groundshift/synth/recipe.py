@@ -6,11 +6,13 @@ differs, since each device has its own stream.
 """
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
+from groundshift.errors import GroundshiftError
 from groundshift.synth import optical_scene, radar_scene
 from groundshift.synth.bank import Bank
 from groundshift.synth.earthquake import earthquake
@@ -23,6 +25,10 @@ from groundshift.synth.texture import Texture
 from groundshift.synth.volcano import volcano
 
 SPLITS = {"train": 0, "validation": 1, "test": 2}
+KNOWN = (*FAMILIES, "earthquake", "volcano", "measured")
+"""Families of motion."""
+SMALLEST = 16
+"""Pixels of an image that any sensor can render."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,7 @@ class Recipe:
     size: int = 256
     """Rows and columns, pixels."""
     seed: int = 0
+    """Recipes that differ in nothing else give other samples."""
     split: str = "train"
     """"train", "validation" or "test": separate random numbers, and separate scenes of the bank."""
     motions: tuple[tuple[str, float], ...] = (
@@ -58,8 +65,39 @@ class Recipe:
     dates: float = 0.5
     """Share of crops that show two dates of one place, where the bank has them."""
     coherence: tuple[float, float] = (0.25, 1.0)
+    """Range of the coherence of radar pairs, before what ruptures, slides and time take away."""
     spacing: tuple[float, float] = (0.5, 30.0)
     """Of the pixels, metres: how large faults and magma chambers appear."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be drawn, before a long run begins."""
+        for name, _ in self.motions:
+            if name not in KNOWN:
+                close = get_close_matches(name, KNOWN, 1)
+                meant = f"did you mean {close[0]!r}? " if close else ""
+                raise GroundshiftError(
+                    f"unknown family of motion {name!r}; {meant}there are: {', '.join(KNOWN)}"
+                )
+        weights = [weight for _, weight in self.motions]
+        if not weights or min(weights) < 0 or sum(weights) <= 0:
+            raise GroundshiftError(
+                "the weights of motions must be positive; give one family at least"
+            )
+        if self.split not in SPLITS:
+            raise GroundshiftError(
+                f"split={self.split!r} is not known; choose one of {', '.join(SPLITS)}"
+            )
+        if self.size < SMALLEST or self.seed < 0:
+            raise GroundshiftError(
+                f"size={self.size} and seed={self.seed}: pass size={SMALLEST} or more pixels and "
+                "seed=0 or more"
+            )
+        for name in ("radar", "plain", "real", "dates"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise GroundshiftError(f"{name}={getattr(self, name)} is no share; pass 0 to 1")
+        low, high = self.coherence
+        if not 0 <= low <= high <= 1:
+            raise GroundshiftError(f"coherence={self.coherence} is no range within 0 to 1")
 
 
 class Draw(NamedTuple):
