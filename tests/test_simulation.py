@@ -1,6 +1,7 @@
 """Stores of samples: the same bytes whoever writes them, and never half a shard."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -85,12 +86,15 @@ def test_killed_at_any_moment_and_repeated(store, tmp_path) -> None:
         "cli.main(sys.argv[1:])\n"
     )
     command = [sys.executable, "-c", code, "simulate", recipe, out, *options, "--workers", "1"]
-    process = subprocess.Popen([str(word) for word in command], stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [str(word) for word in command], stdout=subprocess.DEVNULL, start_new_session=True
+    )
     marks, end = out / "index" / "c", time.monotonic() + 60
     while not list(marks.glob("[0-9]")) and time.monotonic() < end:
         time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
+    os.killpg(process.pid, signal.SIGKILL)  # its worker too, which would go on for a moment
     process.wait()
+    time.sleep(0.2)
     there = {mark: mark.stat().st_mtime_ns for mark in marks.glob("[0-9]")}
     assert 0 < len(there) < 4
     assert 0 < len(Samples(out)) < COUNT
