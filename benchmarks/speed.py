@@ -43,11 +43,12 @@ OPENPIV = "OpenPIV 64/32/32"
 TITLE = "Speed and memory"
 TEXT = f"""One pair of {SIZE} x {SIZE} px, texture with 10 % noise, motion within 8 px in each
 component. Each method runs in a process of its own that has imported everything and has matched a
-corner before; the best of {ROUNDS} runs counts (fewer once {ENOUGH} s are spent): the first one
-also pays for memory that the system has to find. Scaling to 8 bit or 0..1 is included, files are not. Nodes per second of wall
-time are nodes with a result. Memory is the peak of the process, imports and images included.
-`THP_MEM_ALLOC_ENABLE=1` is set for all. Processor seconds are the more robust number on a shared
-machine. "tiled" is what `groundshift.track` does; the default matcher searches 64 px."""
+corner before; the best of {ROUNDS} runs counts (fewer once {ENOUGH:.0f} s are spent): the first
+one also pays for memory that the system has to find. Scaling to 8 bit or 0..1 is included, files
+are not. Nodes per second of wall time are nodes with a result. Memory is the peak of the process,
+imports and images included. `THP_MEM_ALLOC_ENABLE=1` is set for all. Processor seconds are the more
+robust number on a shared machine. "tiled" is what `groundshift.track` does; the default matcher
+searches 64 px."""
 
 
 def tiled(matcher: Matcher) -> Method:
