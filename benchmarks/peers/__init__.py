@@ -5,6 +5,7 @@ and are never tiled. What they report at nodes of their own is interpolated line
 of cells of about their spacing.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +19,7 @@ from groundshift.types import Estimate
 
 
 @dataclass(frozen=True)
-class _Peer:
+class _Peer(ABC):
     """A method that sees whole images."""
 
     @property
@@ -36,9 +37,9 @@ class _Peer:
         """Of the cells only: whole images are never shifted."""
         return self.stride
 
+    @abstractmethod
     def method(self) -> Method:
         """Give the method itself."""
-        raise NotImplementedError
 
     def __call__(
         self, reference: Tensor, secondary: Tensor, prior: Tensor | None = None
