@@ -9,8 +9,7 @@ from typing import Any
 
 import torch
 
-ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
-"""What peers read when they are imported: threads that wait for a busy core burn it."""
+from groundshift.benchmark.run import ONE_THREAD
 
 
 def each(

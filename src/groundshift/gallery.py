@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from groundshift.errors import OutputError
+from groundshift.plot import write_png
 
 LARGEST = 320
 """Pixels drawn of each side."""
@@ -56,7 +55,7 @@ def gallery(
     for k, part in enumerate(figure.subfigures(rows, BESIDE, squeeze=False, wspace=0.02).flat):
         if k < len(items):
             _sample(part, items[k], families, sensors)
-    return _write(figure, Path(path))
+    return write_png(figure, Path(path))
 
 
 def varied(family: Sequence[int], sensor: Sequence[int], count: int) -> list[int]:
@@ -154,19 +153,3 @@ def _extent(plane: np.ndarray) -> tuple[float, float, float, float]:
 
 def _label(axes: Axes, text: str) -> None:
     axes.set_xlabel(text, color=FAINT, fontsize=8, labelpad=2)
-
-
-def _write(figure: Figure, path: Path) -> Path:
-    """Write the picture beside its name and rename it, so that no half of it is ever seen."""
-    draft = path.with_name(f".{path.name}.part")
-    try:
-        try:
-            FigureCanvasAgg(figure).print_png(str(draft))
-            draft.replace(path)
-        finally:
-            draft.unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"cannot write {path}: {error.strerror or error}; choose another folder"
-        ) from error
-    return path

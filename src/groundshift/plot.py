@@ -88,7 +88,7 @@ def quicklook(
         _map(axes[name], values, view, _words(name, view), COLOURS["component"], (-limit, limit))
     _sigma(axes["sigma"], view)
     _histogram(axes["histogram"], view)
-    return _write(figure, Path(path))
+    return write_png(figure, Path(path))
 
 
 def is_quicklook(path: str | os.PathLike[str]) -> bool:
@@ -416,7 +416,7 @@ def _nice(value: float) -> float:
     return float(min((1, 2, 5, 10), key=lambda digit: abs(np.log(digit / ratio))) * power)
 
 
-def _write(figure: Figure, path: Path) -> Path:
+def write_png(figure: Figure, path: Path) -> Path:
     """Write the picture beside its name and rename it, so that no half of it is ever seen."""
     draft = path.with_name(f".{path.name}.part")
     try:

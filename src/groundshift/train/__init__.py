@@ -8,7 +8,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -213,8 +213,3 @@ def _save(state: State, run: Path, line: dict[str, float]) -> None:
     temporary.replace(run / STATE)
     with (run / LOG).open("a") as file:
         file.write(json.dumps(line) + "\n")
-
-
-def config_of(run: Path, config: TrainConfig) -> None:
-    """Write the configuration of a run beside its checkpoint."""
-    (run / "config.json").write_text(json.dumps(asdict(config), indent=1) + "\n")
