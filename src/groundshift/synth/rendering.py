@@ -4,22 +4,15 @@ Sums over an image are split among threads, so that the last bits of a sample de
 there are: each sample is rendered by one, and several are rendered at a time.
 """
 
-import ctypes
 import multiprocessing
 import os
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 
-TRIM_THRESHOLD, TOP_PAD, MMAP_MAX = -1, -2, -4
-"""Numbers of glibc's ``mallopt``."""
-KEPT = 2**31 - 1
-"""Bytes of free memory at the end of the heap that are not given back."""
-AHEAD = 2**26
-"""Bytes by which the heap grows at least."""
+from groundshift.allocator import keep_memory
 
 
 @contextmanager
@@ -37,25 +30,11 @@ def one_thread() -> Iterator[None]:
 
 
 def settle(_worker: int = 0) -> None:
-    """Prepare a process that does nothing but render; it ends when its parent does.
-
-    By default glibc maps each large plane anew and the system clears its pages, for up to two
-    thirds of the time. Keeping freed memory takes no more of it at the peak.
-    """
+    """Prepare a process that does nothing but render; it ends when its parent does."""
     torch.set_num_threads(1)
     keep_memory()
     if multiprocessing.parent_process() is not None:
         threading.Thread(target=_follow_parent, daemon=True).start()
-
-
-def keep_memory() -> None:
-    """Let this process keep the memory that it frees, for the next plane; glibc only."""
-    if sys.platform != "linux":
-        return
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        for option, value in ((MMAP_MAX, 0), (TRIM_THRESHOLD, KEPT), (TOP_PAD, AHEAD)):
-            mallopt(option, value)
 
 
 def _follow_parent() -> None:
