@@ -13,8 +13,6 @@ import resource
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
-import numpy as np
-
 from groundshift.allocator import keep_memory
 
 if sys.argv[1] == "keep":
@@ -23,7 +21,7 @@ if sys.argv[1] == "keep":
 
 def fill(_):
     for _ in range(20):
-        np.ones(5_000_000)
+        b"1" * 40_000_000
 
 
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
