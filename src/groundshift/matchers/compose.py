@@ -100,7 +100,8 @@ class CoarseToFine:
         """Match inputs that carry `margin` pixels of context, at least the halo."""
         shape = (reference.shape[0], reference.shape[1])
         estimate = None
-        for area, stage in zip(self.areas, self.stages, strict=True):
+        for number, stage in enumerate(self.stages, start=1):
+            area = self.areas[number - 1]
             (estimate,) = match_known_part(
                 lambda *images, stage=stage: (stage.match(*images),),
                 1,
@@ -108,7 +109,8 @@ class CoarseToFine:
                 (reference, secondary, prior),
                 margin - area,
             )
-            prior = as_prior(estimate, stage.stride, margin - area, shape)
+            if number < len(self.stages):
+                prior = as_prior(estimate, stage.stride, margin - area, shape)
         assert estimate is not None
         return estimate
 

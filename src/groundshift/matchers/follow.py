@@ -10,7 +10,7 @@ from math import nan
 import torch
 from torch import Tensor
 
-from groundshift.interpolate import Warped, gradient, warp_cells
+from groundshift.interpolate import Warped, gradient, nearest_cells, shift_cells, warp_cells
 from groundshift.matchers.windows import cell_sum, up_to
 
 WARP_CELL = 4
@@ -51,6 +51,14 @@ def deform(
         The warped image and its gradient, NaN where not known, and the displacement applied to
         each pixel ``(2, h, w)``, None if there is none.
     """
+    planes, flow = _see(image, prior, margin, outer, slopes=True)
+    return Warped(*planes), flow
+
+
+def _see(
+    image: Tensor, prior: Tensor | None, margin: int, outer: int, *, slopes: bool
+) -> tuple[tuple[Tensor, ...], Tensor | None]:
+    """Do what `deform` does; the gradient can be left out."""
     known = ~torch.isnan(image)
     if not bool(known.all()):
         image = _filled(image, known, -margin % WARP_CELL)
@@ -64,20 +72,21 @@ def deform(
     if shift is None:
         edge = margin - outer
         seen = _crop_or_pad(_with_neighbours(known), edge, 0.0)
+        if not slopes:
+            return _where(seen, (_crop_or_pad(image, edge, 0.0),)), None
         return _where(seen, gradient(_crop_or_pad(image, edge - TAPS, 0.0), TAPS, TAPS)), None
     rows, columns = H - 2 * margin + 2 * pad, W - 2 * margin + 2 * pad
     extra = max(0, pad - margin)
     if extra:
         image, known = _crop_or_pad(image, -extra, 0.0), _crop_or_pad(known, -extra, 0.0)
     first = margin + extra - pad
-    warped = warp_cells(image, shift[0], shift[1], WARP_CELL, first, TAPS)
+    where = (shift[0], shift[1], WARP_CELL, first)
+    warped = warp_cells(image, *where, TAPS) if slopes else (shift_cells(image, *where, TAPS),)
     flow = shift.repeat_interleave(WARP_CELL, 1).repeat_interleave(WARP_CELL, 2)
-    y = torch.arange(rows, device=image.device)[:, None] + first + flow[0]
-    x = torch.arange(columns, device=image.device) + first + flow[1]
     cut = pad - outer
     inner = (slice(cut, rows - cut), slice(cut, columns - cut))
-    seen = _nearest_known(known, y, x)
-    return _where(seen[inner], Warped(*(plane[inner] for plane in warped))), flow[(..., *inner)]
+    seen = _around_known(known, *where)
+    return _where(seen[inner], tuple(plane[inner] for plane in warped)), flow[(..., *inner)]
 
 
 def _filled(image: Tensor, known: Tensor, lead: int) -> Tensor:
@@ -95,24 +104,20 @@ def _filled(image: Tensor, known: Tensor, lead: int) -> Tensor:
     return torch.where(known, image, level[lead : lead + H, lead : lead + W])
 
 
-def _where(seen: Tensor, warped: Warped) -> Warped:
-    return Warped(*(torch.where(seen, plane, torch.nan) for plane in warped))
+def _where(seen: Tensor, planes: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return tuple(torch.where(seen, plane, torch.nan) for plane in planes)
 
 
 def _with_neighbours(known: Tensor) -> Tensor:
-    """Whether a pixel and those below and to the right of it exist, in an image without an end."""
+    """Whether a pixel and those below and to the right of it exist."""
     wide = torch.nn.functional.pad(known.to(torch.uint8), (0, 1, 0, 1)) > 0
     return wide[:-1, :-1] & wide[1:, :-1] & wide[:-1, 1:] & wide[1:, 1:]
 
 
-def _nearest_known(known: Tensor, y: Tensor, x: Tensor) -> Tensor:
-    """Whether the pixels around each point exist."""
-    H, W = known.shape
-    y0, x0 = y.floor().long(), x.floor().long()
-    inside = (y0 >= 0) & (y0 < H - 1) & (x0 >= 0) & (x0 < W - 1)
-    if bool(known.all()):
-        return inside
-    return inside & _with_neighbours(known)[y0.clamp(0, H - 2), x0.clamp(0, W - 2)]
+def _around_known(known: Tensor, dy: Tensor, dx: Tensor, cell: int, margin: int) -> Tensor:
+    """Whether the four pixels around each point exist; arguments as for `warp_cells`."""
+    inside = torch.nn.functional.pad(_with_neighbours(known).float(), (1, 0, 1, 0))
+    return nearest_cells(inside, dy, dx, cell, margin + 1) > 0
 
 
 def _crop_or_pad(plane: Tensor, edge: int, fill: float) -> Tensor:
@@ -134,9 +139,9 @@ def follow(
     tuple
         The warped secondary with `outer` pixels of context, and ``(2, rows, columns)``.
     """
-    warped, flow = deform(secondary, prior, margin, outer)
+    (warped,), flow = _see(secondary, prior, margin, outer, slopes=False)
     if flow is None:
         rows, columns = ((n - 2 * margin) // stride for n in secondary.shape)
-        return warped.value, secondary.new_zeros(2, rows, columns)
+        return warped, secondary.new_zeros(2, rows, columns)
     inner = flow[:, outer : flow.shape[1] - outer, outer : flow.shape[2] - outer]
-    return warped.value, cell_sum(inner, stride) / stride**2
+    return warped, cell_sum(inner, stride) / stride**2

@@ -16,10 +16,10 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d
+from torch.nn.functional import pad
 
 from groundshift.matchers.stage import where
-from groundshift.matchers.windows import Window, kernel_of, noise_of_difference
+from groundshift.matchers.windows import Window, box_sum, kernel_of, noise_of_difference
 from groundshift.types import Estimate
 
 CAUTION = 3.0
@@ -61,11 +61,9 @@ class Agreement(NamedTuple):
 
 def _local_mean(values: Tensor, radius: int) -> Tensor:
     known = ~torch.isnan(values)
-    planes = torch.stack([torch.nan_to_num(values), known.to(values.dtype)])[:, None]
-    side = 2 * radius + 1
-    across = avg_pool2d(planes, (1, side), 1, (0, radius))
-    total, share = avg_pool2d(across, (side, 1), 1, (radius, 0)).squeeze(1)
-    return torch.where(share > 1e-6, total / share.clamp(min=1e-6), torch.nan)
+    planes = pad(torch.stack([torch.nan_to_num(values), known.to(values.dtype)]), (radius,) * 4)
+    total, share = box_sum(planes, 2 * radius + 1)
+    return torch.where(share > 0.5, total / share.clamp(min=0.5), torch.nan)
 
 
 def expected_error_fusion(

@@ -26,11 +26,13 @@ class Texture(NamedTuple):
         low, high = margin - context, image.shape[0] - margin + context
         right = image.shape[1] - margin + context
         wide = centred(image)[low : high + 1, low : right + 1]
-        a, below, beside = wide[:-1, :-1], wide[1:, :-1], wide[:-1, 1:]
-        known = ~(torch.isnan(a) | torch.isnan(below) | torch.isnan(beside))
-        planes = torch.stack([torch.ones_like(a), a, a * a, a * below, a * beside])
-        planes = torch.where(known, planes, 0.0)
-        return cls(cell_sum(planes, base), context, base)
+        missing = torch.isnan(wide)
+        wide = torch.nan_to_num(wide)
+        known = ~(missing[:-1, :-1] | missing[1:, :-1] | missing[:-1, 1:])
+        known = known.to(wide.dtype)
+        a = wide[:-1, :-1] * known
+        planes = (known, a, a * a, a * wide[1:, :-1], a * wide[:-1, 1:])
+        return cls(torch.stack([cell_sum(plane, base) for plane in planes]), context, base)
 
     def bandwidths(self, side: int, stride: int) -> tuple[Tensor, Tensor]:
         """Bandwidth along rows and columns in each window, cycles per pixel."""

@@ -183,9 +183,9 @@ def centred(image: Tensor) -> Tensor:
     count = int((~torch.isnan(image)).sum())
     if count == 0:
         return image
-    mean = float(image.nansum(dtype=torch.float64)) / count
+    mean = float(image.nansum()) / count
     rest = image - mean
-    spread = math.sqrt(float((rest * rest).nansum(dtype=torch.float64)) / count)
+    spread = math.sqrt(float((rest * rest).nansum()) / count)
     return rest.mul_(0.0 if spread <= 1e-6 * abs(mean) else 1.0 / spread)
 
 
