@@ -38,6 +38,8 @@ from groundshift.types import Estimate
 
 VOLUME = 24_000_000
 """Correlation samples held at once: about 100 MB per array."""
+MUCH = 1 / 32
+"""Of a line of pixels: its row of cells is not handled together with those that miss less."""
 LEAST_SHARE = 0.5
 """A window needs this share of its pixels in both images."""
 
@@ -189,22 +191,34 @@ class NCC:
         columns = (a.shape[1] - 2 * context) // self.stride
         per_row = columns * lags**2 * (self.stride // base) ** 2
         step = max(1, VOLUME // (3 * per_row))
-        for first, last in _runs(self._has_holes(a, b, context, dim=0), step):
+        for first, last in _runs(self._row_holes(a, b, context), step):
             top, height = first * self.stride, (last - first) * self.stride + 2 * context
             strip_a, strip_b = a[top:][:height], b[top:][: height + 2 * self.lags]
             yield self._correlation(strip_a, strip_b, windows, base, context)
 
-    def _has_holes(self, a: Tensor, b: Tensor, context: int, dim: int) -> Tensor:
-        """Whether each row (0) or column (1) of cells needs a pixel that is missing.
+    def _row_holes(self, a: Tensor, b: Tensor, context: int) -> Tensor:
+        """How much each row of cells misses: nothing (0), a little (1), or `MUCH` of a line (2).
 
-        For rows, columns without any data do not count: they are cut off later.
+        Columns without any data do not count: they are cut off later.
         """
-        missing = [torch.isnan(plane) for plane in (a, b)]
-        if dim == 0:
-            missing = [holes & ~holes.all(0) for holes in missing]
-        either = missing[1].any(1 - dim)
-        either[self.lags : len(either) - self.lags] |= missing[0].any(1 - dim)
-        return either.unfold(0, self.stride + 2 * (context + self.lags), self.stride).any(1)
+        found = []
+        for plane in (a, b):
+            missing = torch.isnan(plane)
+            share = (missing & ~missing.all(0)).float().mean(1)
+            found.append((share > 0).int() + (share > MUCH).int())
+        return self._worst(found[0], found[1], context)
+
+    def _column_holes(self, a: Tensor, b: Tensor, context: int) -> Tensor:
+        """Whether each column of cells misses something (1)."""
+        found = [torch.isnan(plane).any(0).int() for plane in (a, b)]
+        return self._worst(found[0], found[1], context)
+
+    def _worst(self, lines_a: Tensor, lines_b: Tensor, context: int) -> Tensor:
+        """Largest of the values of all lines of pixels that a line of cells needs."""
+        worst = lines_b.clone()
+        inner = worst[self.lags : len(worst) - self.lags]
+        torch.maximum(inner, lines_a, out=inner)
+        return worst.unfold(0, self.stride + 2 * (context + self.lags), self.stride).amax(1)
 
     def _correlation(
         self, a: Tensor, b: Tensor, windows: tuple[Window, ...], base: int, context: int
@@ -214,7 +228,7 @@ class NCC:
         Every strip of a whole image has missing pixels at its two ends.
         """
         products = lagged_cell_sums(torch.nan_to_num(a), torch.nan_to_num(b), base, self.lags)
-        holes = self._has_holes(a, b, context, dim=1)
+        holes = self._column_holes(a, b, context)
         parts = []
         for first, last in _runs(holes, len(holes)):
             start, width = first * self.stride, (last - first) * self.stride + 2 * context
