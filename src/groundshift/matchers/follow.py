@@ -85,7 +85,7 @@ def _see(
     flow = shift.repeat_interleave(WARP_CELL, 1).repeat_interleave(WARP_CELL, 2)
     cut = pad - outer
     inner = (slice(cut, rows - cut), slice(cut, columns - cut))
-    seen = _around_known(known, *where)
+    seen = around_known(known, *where)
     return _where(seen[inner], tuple(plane[inner] for plane in warped)), flow[(..., *inner)]
 
 
@@ -111,10 +111,10 @@ def _where(seen: Tensor, planes: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
 def _with_neighbours(known: Tensor) -> Tensor:
     """Whether a pixel and those below and to the right of it exist."""
     wide = torch.nn.functional.pad(known.to(torch.uint8), (0, 1, 0, 1)) > 0
-    return wide[:-1, :-1] & wide[1:, :-1] & wide[:-1, 1:] & wide[1:, 1:]
+    return wide[..., :-1, :-1] & wide[..., 1:, :-1] & wide[..., :-1, 1:] & wide[..., 1:, 1:]
 
 
-def _around_known(known: Tensor, dy: Tensor, dx: Tensor, cell: int, margin: int) -> Tensor:
+def around_known(known: Tensor, dy: Tensor, dx: Tensor, cell: int, margin: int) -> Tensor:
     """Whether the four pixels around each point exist; arguments as for `warp_cells`."""
     inside = torch.nn.functional.pad(_with_neighbours(known).float(), (1, 0, 1, 0))
     return nearest_cells(inside, dy, dx, cell, margin + 1) > 0

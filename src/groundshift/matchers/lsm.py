@@ -132,7 +132,7 @@ class LeastSquares:
     @property
     def bytes_per_pixel(self) -> int:
         """Working memory per pixel of the input, an upper estimate."""
-        return 160
+        return 160 + 300 // base_cell(self.stride, (self.window,)) ** 2
 
     def context_of(self, windows: tuple[Window, ...]) -> int:
         """Pixels of context for several window sizes."""

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, pad, pixel_unshuffle
 
 from groundshift.interpolate import gradient, warp_cells
+from groundshift.matchers.follow import around_known
 from groundshift.matchers.windows import box_sum, cell_sum
 
 CELL = 2
@@ -102,7 +103,8 @@ def evidence(images: Images, flow: Tensor) -> Evidence:
     # The margin bounds what can be followed.
     shift = shift.clamp(-MARGIN + TAPS, MARGIN - TAPS)
     b, by, bx = warp_cells(images.secondary, shift[:, 0], shift[:, 1], WARP, MARGIN, TAPS)
-    known = images.known * _nearest(images.secondary_known, shift)
+    seen = around_known(images.secondary_known > 0, shift[:, 0], shift[:, 1], WARP, MARGIN)
+    known = images.known * seen
     a, ay, ax = images.reference, images.reference_dy, images.reference_dx
     planes = torch.stack(
         [
@@ -185,19 +187,3 @@ def _mean(planes: Tensor, side: int) -> Tensor:
 
 def _repeat(planes: Tensor, times: int) -> Tensor:
     return planes.repeat_interleave(times, -1).repeat_interleave(times, -2)
-
-
-def _nearest(known: Tensor, shift: Tensor) -> Tensor:
-    """Look a mask up at whole pixels under a displacement of cells; all four neighbours count."""
-    B, H, W = known.shape
-    whole = _repeat(shift, WARP)
-    rows, columns = whole.shape[-2:]
-    y = torch.arange(rows, device=known.device)[:, None] + MARGIN + whole[:, 0]
-    x = torch.arange(columns, device=known.device) + MARGIN + whole[:, 1]
-    y0, x0 = y.floor().long().clamp(0, H - 2), x.floor().long().clamp(0, W - 2)
-    solid = known.clone()
-    solid[:, :-1, :-1] = (
-        known[:, :-1, :-1] * known[:, 1:, :-1] * known[:, :-1, 1:] * known[:, 1:, 1:]
-    )
-    batch = torch.arange(B, device=known.device)[:, None, None]
-    return solid[batch, y0, x0]
