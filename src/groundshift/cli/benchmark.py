@@ -1,6 +1,7 @@
 """The command ``benchmark``."""
 
 import os
+import shlex
 import sys
 import time
 from enum import StrEnum
@@ -91,7 +92,7 @@ def benchmark(
         cases += found
     if not cases:
         raise GroundshiftError("there is nothing to measure; name another --suite, or --pairs")
-    command = " ".join(["groundshift", *sys.argv[1:]])
+    command = shlex.join(["groundshift", *sys.argv[1:]])
     setting = results.Setting(command, version("groundshift"), split.value)
     records = results.resume(out, setting)
     total = sum(case.pairs for case in cases) * len(chosen)
