@@ -25,8 +25,6 @@ CELL = 2
 WARP = 4
 """The displacement is held constant over squares of this many pixels."""
 TAPS = 8
-MARGIN = 48
-"""Pixels around the images that displacements can lead into."""
 WINDOWS = (5, 9, 17, 33, 65)
 """Sides of windows, cells: 10, 18, 34, 66 and 130 px."""
 LAGS = tuple((dy, dx) for dy in (-2, 0, 2) for dx in (-2, 0, 2) if dy or dx)
@@ -49,15 +47,14 @@ class Images(NamedTuple):
     reference_dy: Tensor
     reference_dx: Tensor
     secondary: Tensor
-    """With `MARGIN` pixels around it."""
+    """As much larger on each side as displacements may lead."""
     known: Tensor
     """Reference pixels with data: 0 or 1."""
     secondary_known: Tensor
-    """With `MARGIN` pixels around it."""
 
     @classmethod
     def of(cls, reference: Tensor, secondary: Tensor) -> "Images":
-        """Standardise; NaN is no data."""
+        """Standardise; NaN is no data. The secondary may be larger by the same on each side."""
         (a, known), (b, seen) = (standardised(image) for image in (reference, secondary))
         around = pad(a, (TAPS,) * 4)
         slopes = [gradient(image, TAPS, TAPS) for image in around]
@@ -65,9 +62,9 @@ class Images(NamedTuple):
             a,
             torch.stack([slope.dy for slope in slopes]),
             torch.stack([slope.dx for slope in slopes]),
-            pad(b, (MARGIN,) * 4),
+            b,
             known,
-            pad(seen, (MARGIN,) * 4),
+            seen,
         )
 
 
@@ -100,10 +97,9 @@ def standardised(image: Tensor, side: int = 63) -> tuple[Tensor, Tensor]:
 def evidence(images: Images, flow: Tensor) -> Evidence:
     """Compare the images under a displacement ``(B, 2, H, W)``, pixels."""
     shift = avg_pool2d(flow, WARP)
-    # The margin bounds what can be followed.
-    shift = shift.clamp(-MARGIN + TAPS, MARGIN - TAPS)
-    b, by, bx = warp_cells(images.secondary, shift[:, 0], shift[:, 1], WARP, MARGIN, TAPS)
-    seen = around_known(images.secondary_known > 0, shift[:, 0], shift[:, 1], WARP, MARGIN)
+    margin = (images.secondary.shape[-1] - images.reference.shape[-1]) // 2
+    b, by, bx = warp_cells(images.secondary, shift[:, 0], shift[:, 1], WARP, margin, TAPS)
+    seen = around_known(images.secondary_known > 0, shift[:, 0], shift[:, 1], WARP, margin)
     known = images.known * seen
     a, ay, ax = images.reference, images.reference_dy, images.reference_dx
     planes = torch.stack(

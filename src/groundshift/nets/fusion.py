@@ -79,9 +79,12 @@ class Fusion(nn.Module):
 
         Parameters
         ----------
-        reference, secondary
+        reference
             Amplitude or brightness ``(B, H, W)``, NaN where there is none; sides are multiples of
             `PERIOD`.
+        secondary
+            The same, or larger by the same number of pixels on each side: what displacements
+            lead to beyond it is unknown.
         flow
             First guess ``(B, 2, H, W)``, pixels, without NaN; right to a pixel or two.
         iterations
