@@ -47,7 +47,7 @@ class Images(NamedTuple):
     reference_dy: Tensor
     reference_dx: Tensor
     secondary: Tensor
-    """As much larger on each side as displacements may lead."""
+    """As much larger on each side as displacements may lead, and `TAPS` more."""
     known: Tensor
     """Reference pixels with data: 0 or 1."""
     secondary_known: Tensor
@@ -62,9 +62,9 @@ class Images(NamedTuple):
             a,
             torch.stack([slope.dy for slope in slopes]),
             torch.stack([slope.dx for slope in slopes]),
-            b,
+            pad(b, (TAPS,) * 4),
             known,
-            seen,
+            pad(seen, (TAPS,) * 4),
         )
 
 
@@ -101,6 +101,7 @@ def evidence(images: Images, flow: Tensor) -> Evidence:
     b, by, bx = warp_cells(images.secondary, shift[:, 0], shift[:, 1], WARP, margin, TAPS)
     seen = around_known(images.secondary_known > 0, shift[:, 0], shift[:, 1], WARP, margin)
     known = images.known * seen
+    b = b * known
     a, ay, ax = images.reference, images.reference_dy, images.reference_dx
     planes = torch.stack(
         [
@@ -121,7 +122,8 @@ def evidence(images: Images, flow: Tensor) -> Evidence:
     steps, certainties = _candidates(planes, applied)
     current = avg_pool2d(flow, CELL)
     lagged = torch.stack([_lag(a, b, known, *lag) for lag in LAGS], dim=1)
-    flat = current - _mean(current, FLAT)
+    share = planes[:, :1]
+    flat = (current - _mean(current * share, FLAT) / _mean(share, FLAT).clamp(min=1e-3)) * share
     texture = pixel_unshuffle(torch.stack([a * known, b * known], dim=1), CELL)
     channels = torch.cat(
         [

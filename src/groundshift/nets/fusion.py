@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate, pixel_shuffle
+from torch.nn.functional import interpolate, max_pool2d, pixel_shuffle
 
 from groundshift.nets.evidence import CELL, CHANNELS, WINDOWS, Images, evidence
 
@@ -19,6 +19,8 @@ DEPTH = 8
 """Cells of the coarsest level of the U-Net each way."""
 PERIOD = CELL * DEPTH
 """Shift of the images, pixels, that shifts the result and changes nothing else."""
+REACH = 224
+"""Pixels around a result that one iteration uses at most: the U-Net 120, windows 65, levels 31."""
 NARROW, WIDE = (-6.0, 0.7), (0.0, 3.0)
 """Logarithms of the scales of the narrow and the wide Laplace distribution, pixels."""
 
@@ -62,8 +64,9 @@ class Fusion(nn.Module):
         self.stem = _block(CHANNELS, a, kernel=1)
         self.level2 = _block(a, b, stride=2)
         self.level3 = _block(b, c, stride=2)
-        self.level4 = nn.Sequential(_block(c, d, stride=2), _conv(d, d, dilation=2))
-        self.up3, self.up2, self.up1 = _block(d + c, c), _block(c + b, b), _conv(b + a, a)
+        self.level4 = nn.Sequential(*_block(c, d, stride=2), _conv(d, d, dilation=2))
+        self.up3, self.up2 = _block(d + c, c), _block(c + b, b)
+        self.up1 = nn.Sequential(_conv(b + a, a))
         self.candidates = len(WINDOWS) + 1
         self.head = nn.Conv2d(a, self.candidates + CELL**2 * 7, 3, padding=1)
         nn.init.normal_(self.head.weight, std=1e-3)
@@ -106,30 +109,51 @@ class Fusion(nn.Module):
         """Make one iteration."""
         with torch.no_grad():
             seen = evidence(images, flow)
-        out = self.unet(seen.channels).float()
+            known = max_pool2d(images.known[:, None], CELL)
+        out = self.unet(seen.channels, known).float()
         weight = out[:, : self.candidates].softmax(1)[:, :-1]
         change = (weight[:, :, None] * seen.candidates).sum(1)
         fine = pixel_shuffle(out[:, self.candidates :], CELL)
-        smooth = interpolate(change, scale_factor=float(CELL), mode="bilinear")
         return Prediction(
-            flow + smooth + fine[:, :2],
+            flow + _between(change, known) + fine[:, :2],
             fine[:, 2:4].clamp(*NARROW),
             fine[:, 4:5].clamp(*WIDE),
             fine[:, 5:6],
             fine[:, 6:7],
         )
 
-    def unet(self, x: Tensor) -> Tensor:
-        """Look around: some 250 pixels each way."""
+    def unet(self, x: Tensor, known: Tensor) -> Tensor:
+        """Look around, some 120 pixels each way; cells without data are zero at every level.
+
+        That makes no data the same as the end of the image, wherever a tile ends.
+        """
         x = x.contiguous(memory_format=torch.channels_last)
-        one = self.stem(x)
-        two = self.level2(one)
-        three = self.level3(two)
-        four = self.level4(three)
-        three = self.up3(torch.cat([_twice(four), three], 1))
-        two = self.up2(torch.cat([_twice(three), two], 1))
-        one = self.up1(torch.cat([_twice(two), one], 1))
+        masks = [known]
+        for _ in range(3):
+            masks.append(max_pool2d(masks[-1], 2))
+        one = _run(self.stem, x, masks[0])
+        two = _run(self.level2, one, masks[1])
+        three = _run(self.level3, two, masks[2])
+        four = _run(self.level4, three, masks[3])
+        three = _run(self.up3, torch.cat([_twice(four), three], 1), masks[2])
+        two = _run(self.up2, torch.cat([_twice(three), two], 1), masks[1])
+        one = _run(self.up1, torch.cat([_twice(two), one], 1), masks[0])
         return self.head(one)
+
+
+def _run(layers: nn.Sequential, x: Tensor, known: Tensor) -> Tensor:
+    """Apply convolutions, each to what is known; the last one's result is masked as well."""
+    for layer in layers:
+        x = layer(x) * known
+    return x
+
+
+def _between(change: Tensor, known: Tensor) -> Tensor:
+    """Interpolate between cells to pixels, leaving cells without data out."""
+    planes = interpolate(
+        torch.cat([change * known, known], 1), scale_factor=float(CELL), mode="bilinear"
+    )
+    return planes[:, :-1] / planes[:, -1:].clamp(min=1e-3)
 
 
 def _conv(

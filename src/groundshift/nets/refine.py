@@ -1,0 +1,150 @@
+"""A trained net as a matcher: it refines what a search left, pixel by pixel."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import avg_pool2d, pad
+
+from groundshift.errors import MatcherError
+from groundshift.matchers.follow import follow_margin
+from groundshift.matchers.peak import PRECISION
+from groundshift.matchers.stage import crop, where
+from groundshift.matchers.windows import box_sum, up_to
+from groundshift.nets.evidence import LONGEST
+from groundshift.nets.fusion import PERIOD, REACH
+from groundshift.nets.weights import Trained, load
+from groundshift.types import Estimate
+
+STRIDES = (1, 2, 4, 8, 16)
+GAP = 65
+"""Side of the squares whose known prior fills its gaps, pixels."""
+DOUBT = 0.5
+"""Probability of not being measurable from which on a pixel is left out."""
+
+
+@dataclass(frozen=True)
+class Refine:
+    """A trained net that refines the prior; put a search before it with `CoarseToFine`.
+
+    Parameters
+    ----------
+    weights
+        Name of weights that come with groundshift, or the folder of a run of `groundshift train`.
+    stride
+        Pixels between results: 1, 2, 4, 8 or 16. The net itself works on every pixel.
+    iterations
+        How often the result is refined.
+    reach
+        Largest prior displacement that is followed, pixels.
+    """
+
+    weights: str
+    stride: int = 1
+    iterations: int = 2
+    reach: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what the net cannot do."""
+        if self.stride not in STRIDES:
+            raise MatcherError(f"Refine(stride={self.stride}) is not offered; use one of {STRIDES}")
+        if self.iterations < 1 or self.reach < 0:
+            raise MatcherError("iterations must be at least 1, and reach not negative")
+
+    @property
+    def search(self) -> int:
+        """How far a result can be from the prior, pixels."""
+        return math.ceil(LONGEST * self.iterations)
+
+    @property
+    def context(self) -> int:
+        """Pixels of reference, and of prior, used beyond the area reported on."""
+        return up_to(self.iterations * REACH + GAP // 2, PERIOD)
+
+    @property
+    def halo(self) -> int:
+        """Context pixels on each side."""
+        return self.context + follow_margin(self.reach + self.search)
+
+    @property
+    def period(self) -> int:
+        """Shift of the input that shifts the output alike."""
+        return PERIOD
+
+    @property
+    def bytes_per_pixel(self) -> int:
+        """Working memory per pixel of the input, an upper estimate."""
+        return 400
+
+    def __call__(
+        self, reference: Tensor, secondary: Tensor, prior: Tensor | None = None
+    ) -> Estimate:
+        """Match; see :class:`groundshift.types.Matcher`."""
+        return self.match(reference, secondary, prior, self.halo)
+
+    def match(
+        self, reference: Tensor, secondary: Tensor, prior: Tensor | None, margin: int
+    ) -> Estimate:
+        """Match inputs that carry `margin` pixels of context, at least the halo."""
+        outer = self.context
+        rows, columns = (n - 2 * margin for n in reference.shape)
+        # Whole periods: the net's cells must not depend on where the area ends.
+        below, beside = (up_to(n, PERIOD) - n for n in (rows, columns))
+        ends = (0, beside, 0, below)
+        area = pad(crop(reference, margin - outer), ends, value=torch.nan)
+        guess, known = self._guess(prior, margin - outer, ends, area)
+        area = torch.where(known, area, torch.nan)
+        planes = area.new_full((5, *area.shape), torch.nan)
+        part = _with_data(area)
+        if part is not None:
+            wide = pad(secondary, ends, value=torch.nan)
+            edge = 2 * (margin - outer)
+            around = tuple(slice(cut.start, cut.stop + edge) for cut in part)
+            planes[(..., *part)] = self._found(area[part], wide[around], guess[(..., *part)])
+        planes = planes[:, outer : outer + rows, outer : outer + columns]
+        there = (~torch.isnan(crop(reference, margin))).float()[None]
+        if self.stride > 1:
+            planes, there = (avg_pool2d(each, self.stride) for each in (planes, there))
+        dy, dx, var_y, var_x, doubt = planes.unbind(0)
+        sigma = [variance.sqrt().clamp(min=PRECISION) for variance in (var_y, var_x)]
+        good = (doubt < DOUBT) & (there[0] > DOUBT) & (torch.maximum(*sigma) <= self.search)
+        return where(good, Estimate(dy, dx, *sigma, 1 - doubt))
+
+    def _found(self, reference: Tensor, secondary: Tensor, guess: Tensor) -> Tensor:
+        """Run the net: displacement, variances and the probability of no measurement."""
+        trained = self._trained(reference.device)
+        scale = trained.details.get("temperature", 1.0)
+        with torch.inference_mode():
+            found = trained.net(reference[None], secondary[None], guess[None], self.iterations)[-1]
+            variance = found.variance() * scale**2
+            return torch.cat([found.flow, variance, found.invalid.sigmoid()], 1)[0].clone()
+
+    def _trained(self, device: torch.device) -> Trained:
+        trained = load(self.weights)
+        return trained if device.type == "cpu" else trained._replace(net=trained.net.to(device))
+
+    def _guess(
+        self, prior: Tensor | None, edge: int, ends: tuple[int, ...], area: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Fill the gaps of a prior from around, and tell where there is one."""
+        if prior is None:
+            return area.new_zeros(2, *area.shape), torch.ones_like(area, dtype=torch.bool)
+        prior = pad(crop(prior, edge), ends, value=torch.nan)
+        known = ~torch.isnan(prior[:1])
+        planes = torch.cat([torch.nan_to_num(prior) * known, known.to(prior.dtype)])
+        dy, dx, share = box_sum(pad(planes, (GAP // 2,) * 4), GAP)
+        filled = torch.stack([dy, dx]) / share.clamp(min=1)
+        return torch.where(known, torch.nan_to_num(prior), filled), share > 0
+
+
+def _with_data(image: Tensor) -> tuple[slice, slice] | None:
+    """Rows and columns, in whole periods, outside of which there is nothing."""
+    cuts = []
+    for axis in (1, 0):
+        there = (~torch.isnan(image)).any(axis).nonzero()
+        if not len(there):
+            return None
+        first, last = int(there[0]) // PERIOD * PERIOD, up_to(int(there[-1]) + 1, PERIOD)
+        cuts.append(slice(first, last))
+    return cuts[0], cuts[1]
