@@ -11,7 +11,9 @@ from groundshift.nets import weights
 from groundshift.nets.fusion import PERIOD, Fusion, FusionConfig
 from groundshift.nets.refine import Refine
 from groundshift.synth.motions import Waves
+from groundshift.synth.recipe import Recipe
 from groundshift.synth.sample import speckle_sample
+from groundshift.train import TrainConfig, train
 
 SIZE = 96
 
@@ -110,6 +112,11 @@ class TestWeights:
         back = weights.load(str(tmp_path / "True.safetensors")).net
         for one, two in zip(net.parameters(), back.parameters(), strict=True):
             assert torch.allclose(one, two, rtol=1e-3, atol=1e-6)
+
+    def test_a_run_that_goes_on_is_a_matcher(self, tmp_path):
+        net, recipe = FusionConfig(widths=(4, 4, 4, 4)), Recipe(size=64)
+        train(TrainConfig(net, recipe, steps=1, batch=1, pool=2), tmp_path, workers=0)
+        assert weights.load(str(tmp_path)).details == {"step": 1}
 
     def test_nothing_there(self, tmp_path):
         with pytest.raises(MatcherError, match="there are no weights"):

@@ -8,8 +8,10 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, pad
 
 from groundshift.errors import MatcherError
+from groundshift.matchers.compose import CoarseToFine
 from groundshift.matchers.follow import follow_margin
 from groundshift.matchers.peak import PRECISION
+from groundshift.matchers.presets import default
 from groundshift.matchers.stage import crop, where
 from groundshift.matchers.windows import box_sum, up_to
 from groundshift.nets.evidence import LONGEST
@@ -107,9 +109,10 @@ class Refine:
         if self.stride > 1:
             planes, there = (avg_pool2d(each, self.stride) for each in (planes, there))
         dy, dx, var_y, var_x, doubt = planes.unbind(0)
-        sigma = [variance.sqrt().clamp(min=PRECISION) for variance in (var_y, var_x)]
-        good = (doubt < DOUBT) & (there[0] > DOUBT) & (torch.maximum(*sigma) <= self.search)
-        return where(good, Estimate(dy, dx, *sigma, 1 - doubt))
+        sigma_y, sigma_x = (variance.sqrt().clamp(min=PRECISION) for variance in (var_y, var_x))
+        good = (doubt < DOUBT) & (there[0] > DOUBT)
+        good &= torch.maximum(sigma_y, sigma_x) <= self.search
+        return where(good, Estimate(dy, dx, sigma_y, sigma_x, 1 - doubt))
 
     def _found(self, reference: Tensor, secondary: Tensor, guess: Tensor) -> Tensor:
         """Run the net: displacement, variances and the probability of no measurement."""
@@ -148,3 +151,19 @@ def _with_data(image: Tensor) -> tuple[slice, slice] | None:
         first, last = int(there[0]) // PERIOD * PERIOD, up_to(int(there[-1]) + 1, PERIOD)
         cuts.append(slice(first, last))
     return cuts[0], cuts[1]
+
+
+def learned(weights: str, search: int = 32, stride: int = 1) -> CoarseToFine:
+    """Search coarse to fine, then refine by a trained net.
+
+    Parameters
+    ----------
+    weights
+        As for `Refine`.
+    search
+        Largest displacement looked for in each direction, pixels; 4 are looked for in any case.
+    stride
+        Pixels between results: 1, 2, 4, 8 or 16.
+    """
+    coarse, middle = default(search).stages[:2]
+    return CoarseToFine((coarse, middle, Refine(weights, stride)))

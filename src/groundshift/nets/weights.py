@@ -1,4 +1,7 @@
-"""Weights of nets in files: what they were trained as, checked before they are used."""
+"""Weights of nets in files: what they were trained as, checked before they are used.
+
+Safetensors are imported where they are needed: training does without.
+"""
 
 import json
 from dataclasses import asdict
@@ -8,18 +11,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 
 from groundshift.errors import MatcherError
 from groundshift.nets.fusion import Fusion, FusionConfig
 
 HERE = Path(__file__).parent / "trained"
 """Weights that come with the package."""
-NAME = "weights.safetensors"
-"""Of the weights in the folder of a run."""
 HASHES = "hashes.json"
 """SHA-256 of each file that comes with the package."""
+NAME, STATE = "weights.safetensors", "state.pt"
+"""In the folder of a run: weights, and what training goes on from. The newer one counts."""
 
 
 class Trained(NamedTuple):
@@ -49,6 +50,8 @@ def keep(net: Fusion, path: Path, details: dict[str, Any], *, half: bool = False
     half
         Store 16-bit numbers: half the size.
     """
+    from safetensors.torch import save
+
     kind = torch.float16 if half else torch.float32
     tensors = {
         name: value.detach().to("cpu", kind).contiguous()
@@ -76,39 +79,47 @@ def _path(where: str) -> Path:
     if where in names():
         return HERE / f"{where}.safetensors"
     path = Path(where)
-    path = path / NAME if path.is_dir() else path
-    if not path.is_file():
+    options = [path / NAME, path / STATE] if path.is_dir() else [path]
+    there = [option for option in options if option.is_file()]
+    if not there:
         own = ", ".join(names()) or "none"
         raise MatcherError(
             f"there are no weights {where!r}; give the folder of a run of `groundshift train`, "
             f"or the name of weights that come with groundshift: {own}"
         )
-    return path
+    return max(there, key=lambda option: option.stat().st_mtime_ns)
 
 
 @lru_cache(maxsize=8)
 def _load(path: Path, _changed: int) -> Trained:
-    data = path.read_bytes()
     if path.parent == HERE:
         known = json.loads((HERE / HASHES).read_text())
-        if known.get(path.name) != sha256(data).hexdigest():
+        if known.get(path.name) != sha256(path.read_bytes()).hexdigest():
             raise MatcherError(f"{path} is damaged; install groundshift again")
     try:
-        with safe_open(path, "pt") as file:
-            about = file.metadata() or {}
-            tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
-        config = json.loads(about["config"])
-        config = FusionConfig(
-            **{k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
-        )
-        net = Fusion(config)
+        config, tensors, details = (_from_state if path.suffix == ".pt" else _from_file)(path)
+        net = Fusion(FusionConfig(tuple(config["widths"]), int(config["iterations"])))
         net.load_state_dict(tensors)
-        details = json.loads(about["details"])
-    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
+    except Exception as error:  # whatever a file that is no such file leads to
         reason = " ".join(str(error).split())[:200]
         raise MatcherError(
             f"{path} holds no weights of this net ({reason}); train with this version of "
             "groundshift, or use the version that wrote them"
         ) from error
     net.eval().requires_grad_(requires_grad=False)
-    return Trained(net.to(memory_format=torch.channels_last), details)
+    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return Trained(net, details)
+
+
+def _from_file(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor], dict[str, Any]]:
+    from safetensors import safe_open
+
+    with safe_open(path, "pt") as file:
+        about = file.metadata()
+        tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+    return json.loads(about["config"]), tensors, json.loads(about["details"])
+
+
+def _from_state(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor], dict[str, Any]]:
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    return state["config"], state["average"], {"step": state["step"]}

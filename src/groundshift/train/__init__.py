@@ -8,7 +8,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from torch import nn
 from groundshift.nets.fusion import Fusion, FusionConfig
 from groundshift.nets.guess import first_guess
 from groundshift.nets.losses import Truth, Weights, error_scale, loss
+from groundshift.nets.weights import STATE
 from groundshift.synth.bank import Bank
 from groundshift.synth.recipe import Recipe
 from groundshift.synth.stream import Item, Stream
@@ -25,7 +26,6 @@ from groundshift.train.pool import Pool
 
 log = logging.getLogger(__name__)
 
-STATE = "state.pt"
 LOG = "log.jsonl"
 
 
@@ -62,8 +62,8 @@ class TrainConfig:
 class State:
     """Everything that a run is continued from."""
 
-    net: nn.Module
-    average: nn.Module
+    net: Fusion
+    average: Fusion
     optimizer: torch.optim.Optimizer
     step: int = 0
     seconds: float = 0.0
@@ -71,6 +71,7 @@ class State:
     def pack(self) -> dict[str, Any]:
         """Give what is written to a checkpoint."""
         return {
+            "config": asdict(self.net.config),
             "net": self.net.state_dict(),
             "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
