@@ -68,12 +68,14 @@ class Fusion(nn.Module):
         self.up3, self.up2 = _block(d + c, c), _block(c + b, b)
         self.up1 = nn.Sequential(_conv(b + a, a))
         self.candidates = len(WINDOWS) + 1
-        self.head = nn.Conv2d(a, self.candidates + CELL**2 * 7, 3, padding=1)
+        self.head = nn.Conv2d(a, self.candidates + CELL**2 * 7, 1)
         nn.init.normal_(self.head.weight, std=1e-3)
         # Scales of about 0.1 px and 3 px, few failures, few pixels that cannot be measured.
         bias = torch.zeros(7, CELL**2)
         bias[2:4], bias[4], bias[5], bias[6] = -2.5, 1.0, -3.0, -2.0
         self.head.bias = nn.Parameter(torch.cat([torch.zeros(self.candidates), bias.flatten()]))
+        # Three times as fast on the CPU.
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(
         self, reference: Tensor, secondary: Tensor, flow: Tensor, iterations: int | None = None

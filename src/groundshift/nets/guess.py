@@ -4,7 +4,9 @@ import math
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, interpolate
+from torch.nn.functional import interpolate, pad
+
+from groundshift.matchers.windows import box_sum
 
 BLUR = (8, 48)
 """Range of the radius over which the truth is averaged, pixels."""
@@ -25,14 +27,21 @@ def _spoiled(motion: Tensor, generator: torch.Generator) -> Tensor:
     device = motion.device
     chance = torch.rand(3, generator=generator, device=device).tolist()
     radius = round(_between(BLUR, chance[0]))
-    smooth = avg_pool2d(motion[None], 2 * radius + 1, 1, radius, count_include_pad=False)
+    smooth = _mean(motion, radius)
     nodes = [-(-n // CELL) + 1 for n in motion.shape[-2:]]
     error = torch.randn(1, 2, *nodes, generator=generator, device=device)
     error *= _between(NOISE, chance[1])
     wrong = torch.rand(1, 1, *nodes, generator=generator, device=device) < WRONG * chance[2]
     error = torch.where(wrong, 4 * torch.sign(error) * error.abs().sqrt(), error)
     wide = interpolate(error, scale_factor=float(CELL), mode="bicubic", align_corners=False)
-    return (smooth + wide[..., : motion.shape[-2], : motion.shape[-1]])[0]
+    return smooth + wide[0, :, : motion.shape[-2], : motion.shape[-1]]
+
+
+def _mean(planes: Tensor, radius: int) -> Tensor:
+    """Mean of what lies within `radius` pixels along rows and columns."""
+    inside = torch.cat([planes, torch.ones_like(planes[:1])])
+    sums = box_sum(pad(inside, (radius,) * 4), 2 * radius + 1)
+    return sums[:-1] / sums[-1:]
 
 
 def _between(ends: tuple[float, float], chance: float) -> float:

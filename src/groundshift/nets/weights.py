@@ -107,7 +107,6 @@ def _load(path: Path, _changed: int) -> Trained:
             "groundshift, or use the version that wrote them"
         ) from error
     net.eval().requires_grad_(requires_grad=False)
-    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return Trained(net, details)
 
 
