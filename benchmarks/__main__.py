@@ -1,4 +1,7 @@
-"""Run benchmarks: ``python -m benchmarks [name ...]``; without names, all but `memory`."""
+"""Run benchmarks: ``python -m benchmarks [name ...]``; without names, all but the last two.
+
+They need more than the package: time for large images, and real pairs.
+"""
 
 import os
 import sys
@@ -7,14 +10,14 @@ from importlib import import_module
 # Before torch is imported: what the command line of the package does as well.
 os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
-NAMES = ("accuracy", "speckle", "physics", "simulation", "rates", "speed", "memory")
+NAMES = ("accuracy", "speckle", "physics", "simulation", "rates", "speed", "memory", "real")
 
 
 def main() -> None:
     """Run what was asked for and write the results."""
     from benchmarks.report import write
 
-    names = sys.argv[1:] or NAMES[:-1]
+    names = sys.argv[1:] or NAMES[:-2]
     if unknown := set(names) - set(NAMES):
         sys.exit(f"no benchmark is called {', '.join(sorted(unknown))}; use {', '.join(NAMES)}")
     for name in names:

@@ -75,3 +75,16 @@ def test_centring_survives_a_large_offset() -> None:
 def test_windows_that_cannot_be_centred() -> None:
     with pytest.raises(MatcherError, match="use an odd window"):
         base_cell(7, (12,))
+
+
+@pytest.mark.parametrize("scale", [1e-16, 1e19, 3e37])
+def test_any_size_of_numbers_is_brought_to_one(scale: float) -> None:
+    image = torch.randn(32, 32, generator=torch.Generator().manual_seed(0))
+    assert torch.allclose(centred(image * scale), centred(image), atol=1e-5)
+
+
+def test_what_is_infinite_is_missing() -> None:
+    image = torch.tensor([[1.0, 2.0], [3.0, torch.inf]])
+    found = centred(image)
+    assert bool(found[1, 1].isnan())
+    assert float(found.nansum()) == pytest.approx(0, abs=1e-6)

@@ -186,6 +186,9 @@ def centred(image: Tensor) -> Tensor:
     mean = float(image.nansum()) / count
     rest = image - mean
     spread = math.sqrt(float((rest * rest).nansum()) / count)
+    if not math.isfinite(mean + spread):  # sums beyond the largest number
+        finite = torch.where(image.isfinite(), image, torch.nan)
+        return centred(finite / torch.nan_to_num(finite).abs().max())
     return rest.mul_(0.0 if spread <= 1e-6 * abs(mean) else 1.0 / spread)
 
 
