@@ -3,12 +3,13 @@
 They need more than the package: time for large images, and real pairs.
 """
 
-import os
 import sys
 from importlib import import_module
 
+from groundshift import process
+
 # Before torch is imported: what the command line of the package does as well.
-os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+process.prepare()
 
 NAMES = ("accuracy", "speckle", "physics", "simulation", "rates", "speed", "memory", "real")
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from benchmarks.report import Table, Value
-from groundshift import simulate
+from groundshift import process, simulate
 from groundshift.synth.bank import Bank
 from groundshift.synth.recipe import Recipe, draw
 from groundshift.synth.rendering import one_thread, settle
@@ -124,7 +124,7 @@ def tables() -> list[Table]:
 
 
 def _in_subprocess(size: int, count: int) -> dict[str, list[list[float]]]:
-    environment = {**os.environ, "THP_MEM_ALLOC_ENABLE": "1"}
+    environment = {**os.environ, **process.ENVIRONMENT}
     command = (sys.executable, "-m", "benchmarks.rates", str(size), str(count))
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout)

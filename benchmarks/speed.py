@@ -28,7 +28,7 @@ from benchmarks.methods import (
 )
 from benchmarks.pairs import moved_texture
 from benchmarks.report import Table, Value
-from groundshift.allocator import keep_memory
+from groundshift import process
 from groundshift.matchers import NCC, CoarseToFine, Gaussian, LeastSquares, default
 from groundshift.synth import Waves
 from groundshift.tile import map_pair
@@ -47,9 +47,9 @@ component. Each method runs in a process of its own that has imported everything
 corner before; the best of {ROUNDS} runs counts (fewer once {ENOUGH:.0f} s are spent): the first
 one also pays for memory that the system has to find. Scaling to 8 bit or 0..1 is included, files
 are not. Nodes per second of wall time are nodes with a result. Memory is the peak of the process,
-imports and images included. All run with what the command line sets: `THP_MEM_ALLOC_ENABLE=1` and
-an allocator that keeps freed memory. Processor seconds are the more robust number on a shared
-machine. "tiled" is what `groundshift.track` does; the default matcher searches 64 px."""
+imports and images included. All run with what the command line sets: `THP_MEM_ALLOC_ENABLE=1`,
+`OMP_WAIT_POLICY=PASSIVE` and an allocator that keeps freed memory. Processor seconds are the more
+robust number on a shared machine. "tiled" is what `groundshift.track` does; the default matcher searches 64 px."""
 
 
 def tiled(matcher: Matcher) -> Method:
@@ -91,7 +91,7 @@ METHODS: dict[str, Callable[[], Method]] = {
 
 def measure(name: str, file: str) -> dict[str, float]:
     """Run one method in this process."""
-    keep_memory()
+    process.keep_memory()
     reference, secondary = torch.load(file)
     method = METHODS[name]()
     found = method(reference[:320, :320].clone(), secondary[:320, :320].clone())
@@ -120,7 +120,7 @@ def _peak() -> float:
 
 
 def _in_subprocess(name: str, file: str) -> dict[str, float]:
-    environment = {**os.environ, "THP_MEM_ALLOC_ENABLE": "1"}
+    environment = {**os.environ, **process.ENVIRONMENT}
     command = (sys.executable, "-m", "benchmarks.speed", name, file)
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:

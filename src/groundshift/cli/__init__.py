@@ -10,7 +10,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from groundshift.allocator import keep_memory
+from groundshift import process
 from groundshift.cli import benchmark, demo, inspect, pack, simulate, track
 from groundshift.cli.remedies import as_options
 from groundshift.errors import GroundshiftError
@@ -61,10 +61,7 @@ def _root(
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line: every error is one line on stderr and an exit code."""
-    # Torch's large-page allocator: up to twice as fast on the CPU. Read when torch is imported.
-    if sys.platform == "linux":
-        os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
-    keep_memory()
+    process.prepare()
     words = sys.argv[1:] if arguments is None else arguments
     verbose = bool({"-v", "--verbose"} & set(words))
     try:

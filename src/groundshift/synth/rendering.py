@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 import torch
 
-from groundshift.allocator import keep_memory
+from groundshift.process import keep_memory
 
 
 @contextmanager

@@ -1,19 +1,20 @@
-"""The allocator keeps freed planes: the system has to find their pages only once."""
+"""Settings of the process: freed planes are kept, and threads that wait let others run."""
 
+import os
 import platform
 import subprocess
 import sys
 
 import pytest
 
-from groundshift.allocator import keep_memory
+from groundshift import process
 
 PLANES = """
 import resource
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
-from groundshift.allocator import keep_memory
+from groundshift.process import keep_memory
 
 if sys.argv[1] == "keep":
     keep_memory()
@@ -41,6 +42,16 @@ def test_pages_of_freed_planes_are_used_again() -> None:
     assert 4 * page_faults("keep") < page_faults("default")
 
 
+def test_what_the_user_has_set_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(process, "keep_memory", lambda: None)
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    monkeypatch.delenv("THP_MEM_ALLOC_ENABLE", raising=False)
+    process.prepare()
+    assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE"
+    assert os.environ["THP_MEM_ALLOC_ENABLE"] == "1"
+
+
 def test_elsewhere_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
-    assert keep_memory() is False
+    assert process.keep_memory() is False
