@@ -49,7 +49,8 @@ one also pays for memory that the system has to find. Scaling to 8 bit or 0..1 i
 are not. Nodes per second of wall time are nodes with a result. Memory is the peak of the process,
 imports and images included. All run with what the command line sets: `THP_MEM_ALLOC_ENABLE=1`,
 `OMP_WAIT_POLICY=PASSIVE` and an allocator that keeps freed memory. Processor seconds are the more
-robust number on a shared machine. "tiled" is what `groundshift.track` does; the default matcher searches 64 px."""
+robust number on a shared machine. "tiled" is what `groundshift.track` does; the default matcher
+searches 64 px."""
 
 
 def tiled(matcher: Matcher) -> Method:
