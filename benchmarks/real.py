@@ -16,8 +16,8 @@ from groundshift.types import Matcher
 
 FOLDER = Path(os.environ.get("GROUNDSHIFT_PAIRS", "../shared/data/pairs"))
 MATCHERS: dict[str, Matcher] = {
-    "default": default(search=16),
-    "NCC 64, stride 8": NCC(window=64, search=16, stride=8),
+    "default": default(),
+    "NCC 64, stride 8": NCC(window=64, search=32, stride=8),
 }
 MORENO = "glacier_perito_moreno_s2"
 GREENLAND = "glacier_frontlearning_landsat"
