@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from groundshift.errors import MatcherError
-from groundshift.matchers import NCC, Gaussian, Sinc, lagged
+from groundshift.matchers import NCC, Gaussian, Sinc, lagged, ncc
 from groundshift.matchers.windows import Window, base_cell
 from pairs import match, moved
 
@@ -116,3 +116,15 @@ def test_sigma_predicts_the_scatter() -> None:
 def test_contradictions_are_refused(arguments: dict, remedy: str) -> None:
     with pytest.raises(MatcherError, match=remedy):
         NCC(**arguments)
+
+
+def test_strips_that_are_cut_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    matcher = NCC(window=16, search=6, stride=4)
+    generator = torch.Generator().manual_seed(3)
+    reference = torch.randn(48 + 2 * matcher.halo, 72 + 2 * matcher.halo, generator=generator)
+    secondary = reference.roll((2, -3), (0, 1)) + 0.3 * torch.randn_like(reference)
+    reference[30:34, 50:60] = torch.nan
+    whole = matcher(reference, secondary)
+    monkeypatch.setattr(ncc, "VOLUME", 20_000)
+    for one, two in zip(whole, matcher(reference, secondary), strict=True):
+        assert torch.allclose(one, two, atol=1e-4, equal_nan=True)

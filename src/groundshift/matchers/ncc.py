@@ -225,8 +225,17 @@ class NCC:
     ) -> list[Tensor]:
         """Correlation surfaces of one strip; masks only where something is missing.
 
-        Every strip of a whole image has missing pixels at its two ends.
+        Every strip of a whole image has missing pixels at its two ends. A strip whose sums over
+        cells are too many, at long searches and short strides, is cut in two.
         """
+        columns = (a.shape[1] - 2 * context) // self.stride
+        lags = 2 * self.lags + 1
+        if columns > 1 and lags**2 * (a.numel() // base**2) > VOLUME:
+            cut = columns // 2 * self.stride
+            width = cut + 2 * context
+            left = self._correlation(a[:, :width], b[:, : width + lags - 1], windows, base, context)
+            right = self._correlation(a[:, cut:], b[:, cut:], windows, base, context)
+            return [torch.cat(both, dim=1) for both in zip(left, right, strict=True)]
         products = lagged_cell_sums(torch.nan_to_num(a), torch.nan_to_num(b), base, self.lags)
         holes = self._column_holes(a, b, context)
         parts = []
