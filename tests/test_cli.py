@@ -362,8 +362,13 @@ class TestErrors:
         arguments = ["track", "a.tif", "b.tif", "o.tif", "--matcher",
                      "NCC(window=64, search=100, stride=4)"]  # fmt: skip
         command = [sys.executable, "-c", code, *arguments]
+
+        def heed():
+            """Where tests run in the background, SIGINT is ignored, and children inherit that."""
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+
         with subprocess.Popen(
-            command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, env=os.environ
+            command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, preexec_fn=heed
         ) as process:
             while process.poll() is None and not list(tmp_path.glob(".o.tif*/scratch")):
                 time.sleep(0.1)
