@@ -220,13 +220,9 @@ def warp_cells(
         ``image(y + dy, x + dx)`` and its derivatives along rows and columns, shape
         ``(..., rows * cell, columns * cell)``.
     """
-    slices = [slice(0, cell), slice(cell, 2 * cell)]
     seen = _seen(image, dy, dx, (cell, margin, taps), slopes=True)
-    value, slope_y, slope_x = (
-        _image_of(seen[:, i, j], dy.shape, cell)
-        for i, j in ((slices[0], slices[0]), (slices[1], slices[0]), (slices[0], slices[1]))
-    )
-    return Warped(value, slope_y, slope_x)
+    parts = (seen[:, :cell, :cell], seen[:, cell:, :cell], seen[:, :cell, cell:])
+    return Warped(*(_image_of(part, dy.shape, cell) for part in parts))
 
 
 def shift_cells(

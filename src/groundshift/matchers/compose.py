@@ -19,13 +19,13 @@ from groundshift.matchers.fuse import Agreement, expected_error_fusion
 from groundshift.matchers.lsm import LeastSquares
 from groundshift.matchers.ncc import NCC
 from groundshift.matchers.prior import CELLS, as_prior
-from groundshift.matchers.stage import Stage, crop, crop_cells, match_known_part, where
+from groundshift.matchers.stage import Called, Stage, crop, crop_cells, match_known_part, where
 from groundshift.matchers.windows import Window, base_cell, up_to
 from groundshift.types import Estimate
 
 
 @dataclass(frozen=True)
-class CoarseToFine:
+class CoarseToFine(Called):
     """Each stage searches around what the one before found.
 
     Parameters
@@ -88,12 +88,6 @@ class CoarseToFine:
         """Working memory per pixel of the input, an upper estimate."""
         return max(stage.bytes_per_pixel for stage in self.stages)
 
-    def __call__(
-        self, reference: Tensor, secondary: Tensor, prior: Tensor | None = None
-    ) -> Estimate:
-        """Match; see :class:`groundshift.types.Matcher`."""
-        return self.match(reference, secondary, prior, self.halo)
-
     def match(
         self, reference: Tensor, secondary: Tensor, prior: Tensor | None, margin: int
     ) -> Estimate:
@@ -116,7 +110,7 @@ class CoarseToFine:
 
 
 @dataclass(frozen=True)
-class MultiWindow:
+class MultiWindow(Called):
     """Several window sizes at once, fused cell by cell: multi-kernel offset tracking.
 
     Parameters
@@ -186,12 +180,6 @@ class MultiWindow:
         cells = 10 * 4 * len(self.all_windows) // self.stride**2
         return self.matcher.bytes_per_pixel + cells
 
-    def __call__(
-        self, reference: Tensor, secondary: Tensor, prior: Tensor | None = None
-    ) -> Estimate:
-        """Match; see :class:`groundshift.types.Matcher`."""
-        return self.match(reference, secondary, prior, self.halo)
-
     def match(
         self, reference: Tensor, secondary: Tensor, prior: Tensor | None, margin: int
     ) -> Estimate:
@@ -214,7 +202,7 @@ class MultiWindow:
 
 
 @dataclass(frozen=True)
-class Filtered:
+class Filtered(Called):
     """Match filtered images.
 
     Parameters
@@ -258,12 +246,6 @@ class Filtered:
         """Working memory per pixel of the input, an upper estimate."""
         return self.matcher.bytes_per_pixel + 16
 
-    def __call__(
-        self, reference: Tensor, secondary: Tensor, prior: Tensor | None = None
-    ) -> Estimate:
-        """Match; see :class:`groundshift.types.Matcher`."""
-        return self.match(reference, secondary, prior, self.halo)
-
     def match(
         self, reference: Tensor, secondary: Tensor, prior: Tensor | None, margin: int
     ) -> Estimate:
@@ -278,7 +260,7 @@ class Filtered:
 
 
 @dataclass(frozen=True)
-class ForwardBackward:
+class ForwardBackward(Called):
     """Match both ways and keep what returns to where it started.
 
     Mismatches rarely agree with their own reverse: this removes outliers that a correlation
@@ -330,12 +312,6 @@ class ForwardBackward:
     def bytes_per_pixel(self) -> int:
         """Working memory per pixel of the input, an upper estimate."""
         return self.matcher.bytes_per_pixel + 40
-
-    def __call__(
-        self, reference: Tensor, secondary: Tensor, prior: Tensor | None = None
-    ) -> Estimate:
-        """Match; see :class:`groundshift.types.Matcher`."""
-        return self.match(reference, secondary, prior, self.halo)
 
     def match(
         self, reference: Tensor, secondary: Tensor, prior: Tensor | None, margin: int

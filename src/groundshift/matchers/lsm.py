@@ -27,7 +27,7 @@ from torch.nn.functional import pad
 from groundshift.matchers.follow import WARP_CELL, deform, follow_margin
 from groundshift.matchers.ncc import LEAST_SHARE
 from groundshift.matchers.peak import PRECISION, significant
-from groundshift.matchers.stage import where
+from groundshift.matchers.stage import Called, where
 from groundshift.matchers.texture import Texture
 from groundshift.matchers.windows import (
     Window,
@@ -81,7 +81,7 @@ BENT = slice(9, 17)
 
 
 @dataclass(frozen=True)
-class LeastSquares:
+class LeastSquares(Called):
     """One least-squares step around the prior.
 
     Parameters
@@ -142,12 +142,6 @@ class LeastSquares:
     def halo_of(self, windows: tuple[Window, ...]) -> int:
         """Context pixels for several window sizes."""
         return self.context_of(windows) + follow_margin(self.reach)
-
-    def __call__(
-        self, reference: Tensor, secondary: Tensor, prior: Tensor | None = None
-    ) -> Estimate:
-        """Match; see :class:`groundshift.types.Matcher`."""
-        return self.match(reference, secondary, prior, self.halo)
 
     def match(
         self, reference: Tensor, secondary: Tensor, prior: Tensor | None, margin: int

@@ -23,7 +23,7 @@ from groundshift.errors import MatcherError
 from groundshift.matchers.follow import WARP_CELL, follow, follow_margin
 from groundshift.matchers.lagged import lagged_cell_sums, masked_cell_sums
 from groundshift.matchers.peak import Gaussian, Sinc, law_sigma, significant
-from groundshift.matchers.stage import where
+from groundshift.matchers.stage import Called, where
 from groundshift.matchers.texture import Texture
 from groundshift.matchers.windows import (
     Window,
@@ -45,7 +45,7 @@ LEAST_SHARE = 0.5
 
 
 @dataclass(frozen=True)
-class NCC:
+class NCC(Called):
     """Normalised cross-correlation on a regular grid.
 
     Parameters
@@ -112,12 +112,6 @@ class NCC:
         """Context pixels for several window sizes."""
         context = self.context_of(windows) + self.lags
         return context + (follow_margin(self.reach) if self.reach else 0)
-
-    def __call__(
-        self, reference: Tensor, secondary: Tensor, prior: Tensor | None = None
-    ) -> Estimate:
-        """Match; see :class:`groundshift.types.Matcher`."""
-        return self.match(reference, secondary, prior, self.halo)
 
     def match(
         self, reference: Tensor, secondary: Tensor, prior: Tensor | None, margin: int

@@ -19,7 +19,7 @@ from groundshift.errors import MatcherError
 from groundshift.matchers.follow import WARP_CELL, follow, follow_margin
 from groundshift.matchers.ncc import LEAST_SHARE
 from groundshift.matchers.peak import PRECISION
-from groundshift.matchers.stage import crop, where
+from groundshift.matchers.stage import Called, crop, where
 from groundshift.matchers.windows import base_cell, centred
 from groundshift.types import Estimate
 
@@ -39,7 +39,7 @@ class _Plane(NamedTuple):
 
 
 @dataclass(frozen=True)
-class PhaseCorrelation:
+class PhaseCorrelation(Called):
     """Robust phase-plane fit on a regular grid.
 
     Parameters
@@ -96,12 +96,6 @@ class PhaseCorrelation:
     def bytes_per_pixel(self) -> int:
         """Working memory per pixel of the input, an upper estimate."""
         return 120
-
-    def __call__(
-        self, reference: Tensor, secondary: Tensor, prior: Tensor | None = None
-    ) -> Estimate:
-        """Match; see :class:`groundshift.types.Matcher`."""
-        return self.match(reference, secondary, prior, self.halo)
 
     def match(
         self, reference: Tensor, secondary: Tensor, prior: Tensor | None, margin: int

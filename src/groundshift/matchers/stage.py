@@ -55,6 +55,16 @@ class Stage(Protocol):
         ...
 
 
+class Called:
+    """Makes a stage a matcher: it is called with inputs that carry exactly its halo."""
+
+    def __call__(
+        self: Stage, reference: Tensor, secondary: Tensor, prior: Tensor | None = None
+    ) -> Estimate:
+        """Match; see :class:`groundshift.types.Matcher`."""
+        return self.match(reference, secondary, prior, self.halo)
+
+
 Match = Callable[[Tensor, Tensor, Tensor | None, int], Sequence[Estimate]]
 """From reference, secondary, prior and margin to estimates."""
 

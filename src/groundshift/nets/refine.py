@@ -11,15 +11,14 @@ from groundshift.errors import MatcherError
 from groundshift.matchers.compose import CoarseToFine
 from groundshift.matchers.follow import follow_margin
 from groundshift.matchers.peak import PRECISION
-from groundshift.matchers.presets import default
-from groundshift.matchers.stage import crop, where
+from groundshift.matchers.presets import STRIDES, default
+from groundshift.matchers.stage import Called, crop, where
 from groundshift.matchers.windows import box_sum, up_to
 from groundshift.nets.evidence import LONGEST
 from groundshift.nets.fusion import PERIOD, REACH
-from groundshift.nets.weights import Trained, load
+from groundshift.nets.weights import load
 from groundshift.types import Estimate
 
-STRIDES = (1, 2, 4, 8, 16)
 GAP = 65
 """Side of the squares whose known prior fills its gaps, pixels."""
 DOUBT = 0.5
@@ -27,13 +26,13 @@ DOUBT = 0.5
 
 
 @dataclass(frozen=True)
-class Refine:
+class Refine(Called):
     """A trained net that refines the prior; put a search before it with `CoarseToFine`.
 
     Parameters
     ----------
     weights
-        Name of weights that come with groundshift, or the folder of a run of `groundshift train`.
+        Name of weights that come with groundshift, or the folder of a training run.
     stride
         Pixels between results: 1, 2, 4, 8 or 16. The net itself works on every pixel.
     iterations
@@ -79,12 +78,6 @@ class Refine:
         """Working memory per pixel of the input, an upper estimate."""
         return 400
 
-    def __call__(
-        self, reference: Tensor, secondary: Tensor, prior: Tensor | None = None
-    ) -> Estimate:
-        """Match; see :class:`groundshift.types.Matcher`."""
-        return self.match(reference, secondary, prior, self.halo)
-
     def match(
         self, reference: Tensor, secondary: Tensor, prior: Tensor | None, margin: int
     ) -> Estimate:
@@ -116,16 +109,12 @@ class Refine:
 
     def _found(self, reference: Tensor, secondary: Tensor, guess: Tensor) -> Tensor:
         """Run the net: displacement, variances and the probability of no measurement."""
-        trained = self._trained(reference.device)
+        trained = load(self.weights, reference.device)
         scale = trained.details.get("temperature", 1.0)
         with torch.inference_mode():
             found = trained.net(reference[None], secondary[None], guess[None], self.iterations)[-1]
             variance = found.variance() * scale**2
             return torch.cat([found.flow, variance, found.invalid.sigmoid()], 1)[0].clone()
-
-    def _trained(self, device: torch.device) -> Trained:
-        trained = load(self.weights)
-        return trained if device.type == "cpu" else trained._replace(net=trained.net.to(device))
 
     def _guess(
         self, prior: Tensor | None, edge: int, ends: tuple[int, ...], area: Tensor

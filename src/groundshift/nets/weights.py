@@ -63,7 +63,7 @@ def keep(net: Fusion, path: Path, details: dict[str, Any], *, half: bool = False
     temporary.replace(path)
 
 
-def load(where: str) -> Trained:
+def load(where: str, device: torch.device | str = "cpu") -> Trained:
     """Load weights by the name of those in the package, a run's folder, or a file.
 
     Raises
@@ -72,7 +72,7 @@ def load(where: str) -> Trained:
         If there are none, or they are damaged or belong to another net.
     """
     path = _path(where)
-    return _load(path, path.stat().st_mtime_ns)
+    return _load(path, path.stat().st_mtime_ns, torch.device(device))
 
 
 def _path(where: str) -> Path:
@@ -84,14 +84,14 @@ def _path(where: str) -> Path:
     if not there:
         own = ", ".join(names()) or "none"
         raise MatcherError(
-            f"there are no weights {where!r}; give the folder of a run of `groundshift train`, "
+            f"there are no weights {where!r}; give the folder of a training run, "
             f"or the name of weights that come with groundshift: {own}"
         )
     return max(there, key=lambda option: option.stat().st_mtime_ns)
 
 
 @lru_cache(maxsize=8)
-def _load(path: Path, _changed: int) -> Trained:
+def _load(path: Path, _changed: int, device: torch.device) -> Trained:
     if path.parent == HERE:
         known = json.loads((HERE / HASHES).read_text())
         if known.get(path.name) != sha256(path.read_bytes()).hexdigest():
@@ -107,7 +107,7 @@ def _load(path: Path, _changed: int) -> Trained:
             "groundshift, or use the version that wrote them"
         ) from error
     net.eval().requires_grad_(requires_grad=False)
-    return Trained(net, details)
+    return Trained(net.to(device), details)
 
 
 def _from_file(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor], dict[str, Any]]:
