@@ -48,7 +48,7 @@ corner before; the best of {ROUNDS} runs counts (fewer once {ENOUGH:.0f} s are s
 one also pays for memory that the system has to find. Scaling to 8 bit or 0..1 is included, files
 are not. Nodes per second of wall time are nodes with a result. Memory is the peak of the process,
 imports and images included. All run with what the command line sets: `THP_MEM_ALLOC_ENABLE=1`,
-`OMP_WAIT_POLICY=PASSIVE` and an allocator that keeps freed memory. Processor seconds are the more
+`GOMP_SPINCOUNT=10000` and an allocator that keeps freed memory. Processor seconds are the more
 robust number on a shared machine. "tiled" is what `groundshift.track` does; the default matcher
 searches 64 px."""
 

@@ -5,15 +5,18 @@ of the time of a pair, more of a rendered sample. Threads that each keep a heap 
 more, so that one heap for all takes less time *and* less memory at the peak. Torch's own setting
 asks for large pages, up to twice as fast.
 
-By default threads that wait for each other do so at full speed. Where another program has the
-core, the one that is waited for does not run: a small pair took 20 to 50 times as long.
+Threads that wait for each other do so at full speed for a while before they sleep. Where another
+program has the core, the one that is waited for does not run meanwhile, and with the default a
+small pair can take 20 to 50 times as long. Threads that sleep at once are no remedy: waking them
+made a pair take three times as long on an idle machine. A short wait costs nothing there, and
+beside two busy programs a pair takes two to three times as long, as it has to.
 """
 
 import ctypes
 import os
 import sys
 
-ENVIRONMENT = {"THP_MEM_ALLOC_ENABLE": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+ENVIRONMENT = {"THP_MEM_ALLOC_ENABLE": "1", "GOMP_SPINCOUNT": "10000"}
 """Read by torch and by its threads when they are imported."""
 MMAP_THRESHOLD, TRIM_THRESHOLD, ARENA_MAX = -3, -1, -8
 """Numbers of glibc's ``mallopt``."""
