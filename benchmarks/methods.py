@@ -5,13 +5,12 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import pad
 
 from groundshift.matchers import NCC
+from groundshift.matchers.whole import match_whole
 from groundshift.matchers.windows import Window
 from groundshift.types import Estimate, Matcher
 
@@ -38,17 +37,11 @@ def cells(estimate: Estimate, stride: int) -> Measured:
     return Measured(y, x, *(plane.numpy() for plane in estimate[:4]))
 
 
-def surrounded(image: Tensor, halo: int) -> Tensor:
-    """Pad with "no data", as the tiler does."""
-    return pad(image, (halo,) * 4, value=torch.nan)
-
-
 def matched(matcher: Matcher) -> Method:
     """Run a matcher on whole images."""
 
     def method(reference: Tensor, secondary: Tensor) -> Measured:
-        padded = (surrounded(image, matcher.halo) for image in (reference, secondary))
-        return cells(matcher(*padded), matcher.stride)
+        return cells(match_whole(matcher, reference, secondary), matcher.stride)
 
     return method
 

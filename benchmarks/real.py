@@ -10,8 +10,8 @@ import torch
 import groundshift
 from benchmarks.report import Table, Value
 from groundshift.benchmark.real import KNOWN, MARGIN, real
-from groundshift.benchmark.run import estimated
 from groundshift.matchers import NCC, default
+from groundshift.matchers.whole import match_whole
 from groundshift.types import Matcher
 
 FOLDER = Path(os.environ.get("GROUNDSHIFT_PAIRS", "../shared/data/pairs"))
@@ -63,7 +63,7 @@ def _known() -> Table:
     for case in real(FOLDER):
         pair = case.pair("test", 0)
         for name, matcher in MATCHERS.items():
-            found = estimated(matcher, pair.reference, pair.secondary)
+            found = match_whole(matcher, pair.reference, pair.secondary)
             edge = -(-MARGIN // matcher.stride)
             inner = (slice(edge, -edge), slice(edge, -edge))
             dy, dx = ((found[i] - (case.dy, case.dx)[i])[inner].numpy() for i in (0, 1))

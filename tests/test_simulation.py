@@ -16,11 +16,11 @@ import torch
 import xarray as xr
 
 import groundshift
-from groundshift import recipes
 from groundshift.api import simulation
 from groundshift.errors import GroundshiftError, ImageError, OutputError
 from groundshift.gallery import varied
 from groundshift.io.samples import Samples
+from groundshift.settings import RECIPES
 from groundshift.synth.bank import Scale, Stack, save
 from groundshift.synth.recipe import Recipe
 from groundshift.synth.stream import Stream
@@ -162,7 +162,7 @@ def test_provenance_makes_a_sample_again(tmp_path) -> None:
         recipe, tmp_path / "b.zarr", 2, bank=tmp_path / "bank.npz", workers=1
     )
     facts = found.attributes
-    assert recipes.from_values(facts["recipe"]) == recipe
+    assert RECIPES.from_values(facts["recipe"]) == recipe
     assert facts["licences"] == [
         {"licence": "CC0", "sensor": "none", "source": "made up", "textures": ["a"]}
     ]
@@ -188,7 +188,7 @@ def test_the_command(tmp_path, capsys) -> None:
     assert (tmp_path / "b.zarr.png").read_bytes().startswith(b"\x89PNG")
     assert json.loads((out / "zarr.json").read_text())["attributes"]["recipe"]["seed"] == 2
     assert run("simulate", "--template") == 0
-    assert recipes.parse(capsys.readouterr().out) == Recipe()
+    assert RECIPES.parse(capsys.readouterr().out) == Recipe()
     assert run("simulate", recipe, tmp_path / "b.tif", "-n", 1) == 2
 
 

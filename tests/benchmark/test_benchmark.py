@@ -13,11 +13,12 @@ from groundshift.benchmark.cases import MARGIN, Case, Pair
 from groundshift.benchmark.chosen import STANDARD, expression, matcher_of
 from groundshift.benchmark.cost import costs
 from groundshift.benchmark.real import KNOWN, real
-from groundshift.benchmark.run import estimated, measure, ordered, run, scored
+from groundshift.benchmark.run import measure, ordered, run, scored
 from groundshift.benchmark.tables import suite_tables
 from groundshift.benchmark.views import MODES, Speckle, Sunlight
 from groundshift.errors import MatcherError, OutputError
 from groundshift.matchers import NCC
+from groundshift.matchers.whole import match_whole
 from groundshift.synth.motions import Constant, Fault, distance_of
 from groundshift.synth.speckle import tracking_limit
 from groundshift.types import Estimate
@@ -118,7 +119,7 @@ class TestScores:
     def test_cells_sit_where_the_matcher_says_whatever_the_size(self):
         for size in (200, 203, 197):
             pair = pair_of(Fault(slip=2.0, centre=(100.0, 90.0), depth=50.0), size)
-            found = estimated(Oracle(pair.motion), pair.reference, pair.secondary)
+            found = match_whole(Oracle(pair.motion), pair.reference, pair.secondary)
             assert found.dy.shape == (-(-size // 4),) * 2
             assert scored(Oracle(pair.motion), pair)["mae"] == pytest.approx(0, abs=1e-6)
 

@@ -12,7 +12,7 @@ from groundshift.nets.losses import Truth, Weights, error_scale, loss, mixture_n
 from groundshift.synth.recipe import Recipe, draw
 from groundshift.synth.speckle import tracking_limit
 from groundshift.synth.stream import Stream, item
-from groundshift.train import TrainConfig, begin, rate_at, train, truth_of
+from groundshift.train import TrainConfig, advance, begin, rate_at, train, truth_of
 from groundshift.train.pool import Pool, turned
 
 RECIPE = Recipe(size=64, radar=1.0, plain=1.0, motions=(("waves", 1.0), ("constant", 1.0)))
@@ -54,12 +54,24 @@ class TestRuns:
             values.append(float(total.detach()))
         assert values[-1] < 0.7 * values[0]
 
-    def test_the_rate_rises_and_falls(self):
-        config = TrainConfig(steps=1000, warmup=100, rate=1.0, least_rate=0.1)
-        assert rate_at(config, 0) == pytest.approx(0.01)
-        assert rate_at(config, 99) == pytest.approx(1.0)
-        assert rate_at(config, 550) == pytest.approx(0.55)
-        assert rate_at(config, 1000) == pytest.approx(0.1)
+    def test_the_rate_rises_stays_and_falls(self):
+        config = TrainConfig(steps=1000, warmup=100, rate=2.0, cool=0.4)
+        assert rate_at(config, 0) == pytest.approx(0.02)
+        assert rate_at(config, 99) == rate_at(config, 600) == pytest.approx(2.0)
+        assert rate_at(config, 700) == pytest.approx(1.0)
+        assert rate_at(config, 999) < 0.01
+        longer = replace(config, steps=4000)
+        assert all(rate_at(longer, k) == rate_at(config, k) for k in range(600))
+
+    def test_the_first_steps_train_one_iteration(self):
+        config = replace(TINY, net=replace(TINY.net, iterations=2), single=0.5, save=1)
+        counts = []
+        state = begin(config, "cpu")
+        state.net.register_forward_hook(lambda _net, _given, found: counts.append(len(found)))
+        pool = Pool(Stream(RECIPE), 4, 2, torch.device("cpu"), workers=0)
+        while state.step < config.steps:
+            advance(config, state, pool)
+        assert counts == [1, 1, 1, 2, 2, 2]
 
 
 class TestPool:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import dask
 from dask.base import get_scheduler
 
-from groundshift import recipes
+from groundshift import settings
 from groundshift.errors import GroundshiftError, ImageError, OutputError
 from groundshift.io import samples as store
 from groundshift.io.samples import Layout, Samples
@@ -88,7 +88,7 @@ def simulate(
     Parameters
     ----------
     recipe
-        What to draw; :func:`groundshift.recipes.read` reads one from YAML.
+        What to draw; :data:`groundshift.settings.RECIPES` reads one from YAML.
     out
         Folder to write; see :mod:`groundshift.io.samples.layout`.
     samples
@@ -178,7 +178,7 @@ def _digest(path: str) -> str:
 def _facts(job: _Job) -> dict[str, Any]:
     """Provenance: what must be the same for the same samples."""
     facts: dict[str, Any] = {
-        "recipe": recipes.to_values(job.recipe),
+        "recipe": settings.to_values(job.recipe),
         "software": {name: version(name) for name in PACKAGES},
         "bank": None,
         "licences": [],

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from groundshift.benchmark.chosen import expression, matcher_of
-from groundshift.benchmark.run import ONE_THREAD, estimated
+from groundshift.benchmark.run import ONE_THREAD
+from groundshift.matchers.whole import match_whole
 from groundshift.synth.sample import demo_pair
 
 SIZE = 1024
@@ -52,9 +53,9 @@ def costs(matchers: Sequence[str], suite: str) -> list[Cost]:
 
 def _cost(text: str, suite: str, reference: Tensor, secondary: Tensor) -> Cost:
     matcher = matcher_of(expression(text, suite))
-    estimated(matcher, *(image[:CORNER, :CORNER].clone() for image in (reference, secondary)))
+    match_whole(matcher, *(image[:CORNER, :CORNER].clone() for image in (reference, secondary)))
     held, wall, cpu = _resident(), time.perf_counter(), time.process_time()
-    found = estimated(matcher, reference, secondary)
+    found = match_whole(matcher, reference, secondary)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     mpx = reference.numel() / 1e6
     nodes = float((~torch.isnan(found.dy)).sum())

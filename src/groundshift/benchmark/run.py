@@ -9,14 +9,14 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
 from groundshift.benchmark.cases import Case, Pair
 from groundshift.benchmark.chosen import expression, matcher_of
 from groundshift.benchmark.real import RealCase
+from groundshift.matchers.whole import match_whole
 from groundshift.metrics import rise, score
 from groundshift.synth.motions import distance_of
-from groundshift.types import Estimate, Matcher
+from groundshift.types import Matcher
 
 AnyCase = Case | RealCase
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -114,7 +114,7 @@ def scored(matcher: Matcher, pair: Pair) -> dict[str, float]:
 
     Returns the statistics of :class:`groundshift.metrics.Score`, and the rise of fault steps.
     """
-    estimate = estimated(matcher, pair.reference, pair.secondary)
+    estimate = match_whole(matcher, pair.reference, pair.secondary)
     found = torch.stack((estimate.dy, estimate.dx))
     sigma = torch.stack((estimate.sigma_dy, estimate.sigma_dx))
     y, x = _grid(estimate.dy.shape, matcher.stride)
@@ -149,19 +149,6 @@ def _grid(shape: tuple[int, ...], stride: int) -> tuple[Tensor, Tensor]:
     places = ((torch.arange(n, dtype=torch.float64) + 0.5) * stride - 0.5 for n in shape)
     y, x = torch.meshgrid(*places, indexing="ij")
     return y, x
-
-
-def estimated(matcher: Matcher, reference: Tensor, secondary: Tensor) -> Estimate:
-    """Run a matcher on whole images, surrounded by "no data" as the tiler does."""
-    unit = math.lcm(matcher.period, matcher.stride)
-    rows, columns = reference.shape
-    right, below = (-columns) % unit, (-rows) % unit
-    edge = matcher.halo
-    sides = (edge, edge + right, edge, edge + below)
-    images = (pad(image, sides, value=torch.nan) for image in (reference, secondary))
-    found = matcher(*images)
-    keep = -(-rows // matcher.stride), -(-columns // matcher.stride)
-    return Estimate(*(plane[: keep[0], : keep[1]].cpu() for plane in found))
 
 
 def _number(value: float) -> float | None:

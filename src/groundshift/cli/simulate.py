@@ -19,9 +19,9 @@ AMONG = 2000
 
 def _template(asked: bool) -> None:  # noqa: FBT001 - typer's callbacks get it so
     if asked:
-        from groundshift import recipes
+        from groundshift.settings import RECIPES
 
-        typer.echo(recipes.template(), nl=False)
+        typer.echo(RECIPES.template(), nl=False)
         raise typer.Exit
 
 
@@ -70,12 +70,12 @@ def simulate(  # noqa: PLR0913 - one option for each decision that is the user's
     start(verbose=verbose)
     if out.suffix != ".zarr":
         raise OutputError(f"{out} must end in .zarr")
-    from groundshift import recipes
     from groundshift.api import simulation
+    from groundshift.settings import RECIPES
 
     given = {"size": size, "seed": seed, "split": split}
-    chosen = recipes.changed(
-        recipes.read(recipe), {k: v for k, v in given.items() if v is not None}
+    chosen = RECIPES.changed(
+        RECIPES.read(recipe), {k: v for k, v in given.items() if v is not None}
     )
     said = _Reporter(out, chosen.size)
     try:

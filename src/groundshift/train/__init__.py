@@ -44,9 +44,12 @@ class TrainConfig:
     """Samples that batches are drawn from."""
     rate: float = 1.5e-3
     """Largest learning rate."""
-    least_rate: float = 1e-5
     warmup: int = 500
-    """Steps until the largest rate; from there it falls like a cosine."""
+    """Steps until the largest rate."""
+    cool: float = 0.3
+    """Share of the steps, the last ones, in which the rate falls to nothing."""
+    single: float = 0.4
+    """Share of the steps, the first ones, that train one iteration alone: half as long."""
     decay: float = 1e-4
     """Of weights (AdamW)."""
     clip: float = 1.0
@@ -164,7 +167,8 @@ def advance(config: TrainConfig, state: State, pool: Pool) -> dict[str, float]:
     for group in state.optimizer.param_groups:
         group["lr"] = rate_at(config, state.step)
     reference, secondary = batch["reference"], batch["secondary"]
-    predictions = state.net(reference, secondary, guess)
+    single = state.step < config.single * config.steps
+    predictions = state.net(reference, secondary, guess, 1 if single else None)
     truth = truth_of(batch)
     total, parts = loss(predictions, truth, config.weights)
     state.optimizer.zero_grad(set_to_none=True)
@@ -186,12 +190,14 @@ def advance(config: TrainConfig, state: State, pool: Pool) -> dict[str, float]:
 
 
 def rate_at(config: TrainConfig, step: int) -> float:
-    """Learning rate: linear at first, then a cosine."""
-    if step < config.warmup:
-        return config.rate * (step + 1) / config.warmup
-    share = (step - config.warmup) / max(1, config.steps - config.warmup)
-    cosine = 0.5 * (1 + math.cos(math.pi * min(share, 1.0)))
-    return config.least_rate + (config.rate - config.least_rate) * cosine
+    """Learning rate: it rises, stays, and falls in the end (Hägele et al. 2024).
+
+    Unlike a cosine it does not depend on the number of steps for most of them, so that a run with
+    more steps goes on from a checkpoint of a shorter one as if it had been meant to.
+    """
+    rise = (step + 1) / max(1, config.warmup)
+    fall = (config.steps - step) / max(1.0, config.cool * config.steps)
+    return config.rate * min(1.0, rise, 1 - (1 - min(1.0, fall)) ** 0.5)
 
 
 def truth_of(batch: Item) -> Truth:

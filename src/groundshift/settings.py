@@ -1,8 +1,8 @@
-r"""Recipes of synthetic samples as text: YAML that holds only what differs from the defaults.
+r"""Settings as text: YAML that holds only what differs from the defaults.
 
-The schema is the dataclass `Recipe`: its fields, their types and their docstrings.
+The schema is a dataclass: its fields, their types and their docstrings.
 
->>> parse("size: 128\nmotions: {zero: 1, glacier: 3}").motions
+>>> RECIPES.parse("size: 128\nmotions: {zero: 1, glacier: 3}").motions
 (('zero', 1.0), ('glacier', 3.0))
 """
 
@@ -14,87 +14,115 @@ import os
 import textwrap
 import types
 import typing
-from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import yaml
 
 from groundshift.errors import GroundshiftError
 from groundshift.synth.recipe import Recipe
 
-DEFAULT = "default"
 SCALARS = {
     bool: "true or false",
     int: "a whole number",
     float: "a number",
     str: "text",
 }
-HINT = "`groundshift simulate --template` prints all keys"
+
+T = TypeVar("T")
 
 
-def read(name: str | os.PathLike[str]) -> Recipe:
-    """Read a recipe: a YAML file, or ``default``.
+@dataclass(frozen=True)
+class Text(Generic[T]):
+    """How the values of a dataclass are written and read."""
 
-    Raises
-    ------
-    GroundshiftError
-        When there is no such file, or a key or a value is wrong.
-    """
-    if str(name) == DEFAULT:
-        return Recipe()
-    path = Path(name)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise GroundshiftError(
-            f"cannot read the recipe {path} ({error}); pass a YAML file or '{DEFAULT}', {HINT}"
-        ) from error
-    return parse(text, str(path))
+    cls: type[T]
+    name: str
+    """What they are called."""
+    command: str
+    """That uses them; it prints a template."""
+    presets: Mapping[str, T]
+    """Values with names."""
+
+    @property
+    def hint(self) -> str:
+        """Where all keys are listed."""
+        return f"`{self.command} --template` prints all keys"
+
+    def read(self, name: str | os.PathLike[str]) -> T:
+        """Read a YAML file, or take a preset.
+
+        Raises
+        ------
+        GroundshiftError
+            When there is no such file, or a key or a value is wrong.
+        """
+        if str(name) in self.presets:
+            return self.presets[str(name)]
+        path = Path(name)
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            named = " or ".join(map(repr, self.presets))
+            raise GroundshiftError(
+                f"cannot read the {self.name} {path} ({error}); pass a YAML file or "
+                f"{named}; {self.hint}"
+            ) from error
+        return self.parse(text, str(path))
+
+    def parse(self, text: str, where: str = "") -> T:
+        """Make values of YAML."""
+        where = where or f"the {self.name}"
+        try:
+            values = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            said = " ".join(str(error).split())
+            raise GroundshiftError(f"{where} is not YAML: {said}; {self.hint}") from error
+        try:
+            return self.from_values({} if values is None else values)
+        except GroundshiftError as error:
+            raise GroundshiftError(f"{where}: {error}") from error
+
+    def from_values(self, values: Any) -> T:
+        """Make values of a mapping, as YAML or JSON hold it; the inverse of `to_values`."""
+        return _dataclass(values, self.cls, "")
+
+    def changed(self, before: T, values: Mapping[str, Any]) -> T:
+        """Return other values of some keys, the rest as before."""
+        return self.from_values(to_values(before) | dict(values))
+
+    def template(self) -> str:
+        """Return YAML with all keys, their defaults, and what they mean as comments."""
+        first = f"# A {self.name} for `{self.command}`: keep what you change, leave out the rest."
+        return "\n".join([first, *_lines(self.cls(), "")]) + "\n"
 
 
-def parse(text: str, name: str = "the recipe") -> Recipe:
-    """Make a recipe of YAML."""
-    try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        said = " ".join(str(error).split())
-        raise GroundshiftError(f"{name} is not YAML: {said}; {HINT}") from error
-    values = {} if values is None else values
-    try:
-        return from_values(values)
-    except GroundshiftError as error:
-        raise GroundshiftError(f"{name}: {error}") from error
+RECIPES = Text(Recipe, "recipe", "groundshift simulate", {"default": Recipe()})
+"""What synthetic samples are drawn from."""
 
 
-def from_values(values: Any) -> Recipe:
-    """Make a recipe of a mapping, as YAML or JSON hold it; the inverse of `to_values`."""
-    return _dataclass(values, Recipe, "")
+def to_values(settings: Any) -> dict[str, Any]:
+    """Turn a dataclass into numbers, texts, lists and mappings alone."""
+    hints = typing.get_type_hints(type(settings))
+    return {f.name: _plain(getattr(settings, f.name), hints[f.name]) for f in fields(settings)}
 
 
-def changed(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
-    """Return a recipe with other values of some keys."""
-    return from_values(to_values(recipe) | dict(values))
-
-
-def to_values(recipe: Any) -> dict[str, Any]:
-    """Turn a recipe into numbers, texts, lists and mappings alone."""
-    hints = typing.get_type_hints(type(recipe))
-    return {f.name: _plain(getattr(recipe, f.name), hints[f.name]) for f in fields(recipe)}
-
-
-def template() -> str:
-    """Return YAML with all keys, their defaults, and what they mean as comments."""
-    lines = ["# A recipe for `groundshift simulate`: keep what you change, leave out the rest."]
-    documented, values = _documented(Recipe), to_values(Recipe())
+def _lines(settings: Any, indent: str) -> Iterator[str]:
+    documented, values = _documented(type(settings)), to_values(settings)
     for name, value in values.items():
-        lines += ["", *(f"# {line}" for line in textwrap.wrap(documented.get(name, ""), 92))]
-        if isinstance(value, dict):
-            lines += [f"{name}:", *(f"  {key}: {json.dumps(v)}" for key, v in value.items())]
+        about = textwrap.wrap(documented.get(name, ""), 92 - len(indent))
+        yield from ("", *(f"{indent}# {line}" for line in about))
+        own = getattr(settings, name)
+        if is_dataclass(own):
+            yield f"{indent}{name}:"
+            yield from _lines(own, f"{indent}  ")
+        elif isinstance(value, dict):
+            yield f"{indent}{name}:"
+            yield from (f"{indent}  {key}: {json.dumps(v)}" for key, v in value.items())
         else:
-            lines.append(f"{name}: {json.dumps(value)}")
-    return "\n".join(lines) + "\n"
+            yield f"{indent}{name}: {json.dumps(value)}"
 
 
 # -- values ------------------------------------------------------------------------------------
@@ -102,7 +130,7 @@ def template() -> str:
 
 def _dataclass(values: Any, cls: type, where: str) -> Any:
     if not isinstance(values, Mapping):
-        raise GroundshiftError(f"{where or 'a recipe'} must be keys and values; {HINT}")
+        raise GroundshiftError(f"{where or 'all of it'} must be keys and values, 'key: value'")
     hints, known = typing.get_type_hints(cls), [f.name for f in fields(cls)]
     found = {}
     for key, value in values.items():

@@ -5,31 +5,31 @@ from dataclasses import fields
 import pytest
 import yaml
 
-from groundshift import recipes
 from groundshift.errors import GroundshiftError
+from groundshift.settings import RECIPES, to_values
 from groundshift.synth.recipe import Recipe
 
 
 def test_default_and_file(tmp_path) -> None:
-    assert recipes.read("default") == Recipe()
+    assert RECIPES.read("default") == Recipe()
     path = tmp_path / "mine.yaml"
     path.write_text("size: 64\nmotions:\n  zero: 1\n  bowl: 2.5\ncoherence: [0, 1]\n")
-    assert recipes.read(path) == Recipe(
+    assert RECIPES.read(path) == Recipe(
         size=64, motions=(("zero", 1.0), ("bowl", 2.5)), coherence=(0.0, 1.0)
     )
 
 
 def test_the_template_is_the_default_and_says_what_keys_mean() -> None:
-    text = recipes.template()
-    assert recipes.parse(text) == Recipe()
+    text = RECIPES.template()
+    assert RECIPES.parse(text) == Recipe()
     assert "# Rows and columns, pixels." in text
     assert list(yaml.safe_load(text)) == [field.name for field in fields(Recipe)]
 
 
 def test_values_go_round() -> None:
     recipe = Recipe(seed=3, split="test", motions=(("ramp", 1.0),))
-    assert recipes.from_values(recipes.to_values(recipe)) == recipe
-    assert recipes.changed(recipe, {"size": 77}).size == 77
+    assert RECIPES.from_values(to_values(recipe)) == recipe
+    assert RECIPES.changed(recipe, {"size": 77}).size == 77
 
 
 @pytest.mark.parametrize(
@@ -52,9 +52,9 @@ def test_values_go_round() -> None:
 )
 def test_remedies(text: str, message: str) -> None:
     with pytest.raises(GroundshiftError, match=message.replace("(", r"\(")):
-        recipes.parse(text)
+        RECIPES.parse(text)
 
 
 def test_a_missing_file(tmp_path) -> None:
     with pytest.raises(GroundshiftError, match="pass a YAML file or 'default'"):
-        recipes.read(tmp_path / "none.yaml")
+        RECIPES.read(tmp_path / "none.yaml")
