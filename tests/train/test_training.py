@@ -12,7 +12,7 @@ from groundshift.nets.losses import Truth, Weights, error_scale, loss, mixture_n
 from groundshift.synth.recipe import Recipe, draw
 from groundshift.synth.speckle import tracking_limit
 from groundshift.synth.stream import Stream, item
-from groundshift.train import TrainConfig, advance, begin, rate_at, train, truth_of
+from groundshift.train import State, TrainConfig, advance, rate_at, train, truth_of
 from groundshift.train.pool import Pool, turned
 
 RECIPE = Recipe(size=64, radar=1.0, plain=1.0, motions=(("waves", 1.0), ("constant", 1.0)))
@@ -25,6 +25,8 @@ TINY = TrainConfig(
     pool=4,
     warmup=2,
     save=3,
+    samples=1,
+    validate=3,
 )
 
 
@@ -40,7 +42,7 @@ class TestRuns:
             assert torch.equal(one, two)
 
     def test_it_learns_one_batch(self):
-        state = begin(replace(TINY, rate=5e-3), "cpu")
+        state = State.begin(replace(TINY, rate=5e-3), "cpu")
         batch = {name: plane[None] for name, plane in item(draw(RECIPE, 1), 1, FAMILIES).items()}
         truth = truth_of(batch)
         guess = first_guess(batch["motion"], torch.Generator().manual_seed(1))
@@ -66,9 +68,9 @@ class TestRuns:
     def test_the_first_steps_train_one_iteration(self):
         config = replace(TINY, net=replace(TINY.net, iterations=2), single=0.5, save=1)
         counts = []
-        state = begin(config, "cpu")
+        state = State.begin(config, "cpu")
         state.net.register_forward_hook(lambda _net, _given, found: counts.append(len(found)))
-        pool = Pool(Stream(RECIPE), 4, 2, torch.device("cpu"), workers=0)
+        pool = Pool(Stream(RECIPE), config, torch.device("cpu"), workers=0)
         while state.step < config.steps:
             advance(config, state, pool)
         assert counts == [1, 1, 1, 2, 2, 2]
@@ -77,11 +79,12 @@ class TestRuns:
 class TestPool:
     def test_what_is_drawn_follows_from_the_step(self):
         def batches(first):
-            pool = Pool(Stream(RECIPE, batch=1), 3, 2, torch.device("cpu"), workers=0)
+            config = replace(TINY, pool=3)
+            pool = Pool(Stream(RECIPE), config, torch.device("cpu"), workers=0)
             drawn = {}
             for step in range(first, 5):
                 generator = torch.Generator().manual_seed(step)
-                drawn[step] = pool.batch(step, 2, generator)
+                drawn[step] = pool.batch(step, generator)
             return drawn
 
         whole, late = batches(0), batches(3)

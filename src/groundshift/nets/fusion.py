@@ -112,7 +112,9 @@ class Fusion(nn.Module):
         with torch.no_grad():
             seen = evidence(images, flow)
             known = max_pool2d(images.known[:, None], CELL)
-        out = self.unet(seen.channels, known).float()
+        cuda = seen.channels.is_cuda and self.training
+        with torch.autocast("cuda", torch.bfloat16, enabled=cuda):
+            out = self.unet(seen.channels, known).float()
         weight = out[:, : self.candidates].softmax(1)[:, :-1]
         change = (weight[:, :, None] * seen.candidates).sum(1)
         fine = pixel_shuffle(out[:, self.candidates :], CELL)

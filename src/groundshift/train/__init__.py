@@ -8,86 +8,35 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from groundshift.nets.fusion import Fusion, FusionConfig
+from groundshift.errors import OutputError
 from groundshift.nets.guess import first_guess
-from groundshift.nets.losses import Truth, Weights, error_scale, loss
-from groundshift.nets.weights import STATE
+from groundshift.nets.losses import Truth, error_scale, loss
 from groundshift.synth.bank import Bank
-from groundshift.synth.recipe import Recipe
 from groundshift.synth.stream import Item, Stream
+from groundshift.train.config import PRESETS, TrainConfig
 from groundshift.train.pool import Pool
+from groundshift.train.ranks import any_of, average_gradients, join, rank
+from groundshift.train.record import Record
+from groundshift.train.state import State
+from groundshift.train.validation import samples_of, validate
+
+__all__ = ["PRESETS", "State", "TrainConfig", "advance", "rate_at", "train", "truth_of"]
 
 log = logging.getLogger(__name__)
 
-LOG = "log.jsonl"
+CONFIG = "config.json"
+"""In a run folder."""
+FREE = {"steps", "cool", "single", "save", "validate", "samples"}
+"""Keys that may change when a run goes on."""
 
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """What is trained on what, and how."""
-
-    net: FusionConfig = field(default_factory=FusionConfig)
-    recipe: Recipe = field(default_factory=Recipe)
-    weights: Weights = field(default_factory=Weights)
-    steps: int = 20_000
-    batch: int = 6
-    fresh: int = 1
-    """New samples for each step: each is used `batch / fresh` times."""
-    pool: int = 256
-    """Samples that batches are drawn from."""
-    rate: float = 1.5e-3
-    """Largest learning rate."""
-    warmup: int = 500
-    """Steps until the largest rate."""
-    cool: float = 0.3
-    """Share of the steps, the last ones, in which the rate falls to nothing."""
-    single: float = 0.4
-    """Share of the steps, the first ones, that train one iteration alone: half as long."""
-    decay: float = 1e-4
-    """Of weights (AdamW)."""
-    clip: float = 1.0
-    """Largest norm of a gradient."""
-    average: float = 0.999
-    """Of the moving average of the weights, which is what is kept in the end."""
-    seed: int = 0
-    save: int = 500
-    """Steps between checkpoints."""
-
-
-@dataclass
-class State:
-    """Everything that a run is continued from."""
-
-    net: Fusion
-    average: Fusion
-    optimizer: torch.optim.Optimizer
-    step: int = 0
-    seconds: float = 0.0
-
-    def pack(self) -> dict[str, Any]:
-        """Give what is written to a checkpoint."""
-        return {
-            "config": asdict(self.net.config),
-            "net": self.net.state_dict(),
-            "average": self.average.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "step": self.step,
-            "seconds": self.seconds,
-        }
-
-    def unpack(self, packed: dict[str, Any]) -> None:
-        """Take over a checkpoint."""
-        self.net.load_state_dict(packed["net"])
-        self.average.load_state_dict(packed["average"])
-        self.optimizer.load_state_dict(packed["optimizer"])
-        self.step, self.seconds = packed["step"], packed["seconds"]
+Report = Callable[[str, dict[str, float]], None]
+"""Called with "train" or "validation" and values, the step among them."""
 
 
 def train(
@@ -98,7 +47,7 @@ def train(
     device: str = "cpu",
     workers: int | None = None,
     seconds: float = math.inf,
-    report: Callable[[dict[str, float]], None] | None = None,
+    report: Report = lambda _kind, _line: None,
 ) -> State:
     """Train, or go on where a run folder stopped.
 
@@ -107,7 +56,7 @@ def train(
     config
         What to train.
     run
-        Folder of the run: checkpoint and log.
+        Folder of the run: its config, checkpoint and log.
     bank
         Texture of real images.
     device
@@ -117,62 +66,84 @@ def train(
     seconds
         Stop, with a checkpoint, after this time.
     report
-        Called with the parts of the loss at every checkpoint.
+        Called at every checkpoint and validation.
+
+    Raises
+    ------
+    OutputError
+        If the folder holds a run of another config.
     """
-    run.mkdir(parents=True, exist_ok=True)
-    state = begin(config, device)
-    if (run / STATE).exists():
-        state.unpack(torch.load(run / STATE, map_location=device, weights_only=True))
+    place = join(device)
+    leads = rank() == 0
+    if leads:
+        _claim(run, config)
+    state = State.begin(config, place)
+    if state.go_on(run):
         log.info("going on from step %d", state.step)
-    stream = Stream(config.recipe, bank, batch=config.fresh)
-    pool = Pool(stream, config.pool, config.batch, torch.device(device), workers)
-    begun = time.monotonic()
+    pool = Pool(Stream(config.recipe, bank, batch=config.fresh), config, place, workers)
+    held = samples_of(config.recipe, bank, config.samples) if leads else []
+    record = Record(run) if leads else None
+
+    def tell(kind: str, values: dict[str, float]) -> None:
+        line = {"step": state.step, "seconds": state.seconds, **values}
+        if record:
+            record.write(kind, line)
+        report(kind, line)
+
+    begun = last = time.monotonic()
     sums: dict[str, float] = {}
-    count = 0
-    while state.step < config.steps:
-        parts = advance(config, state, pool)
-        for name, value in parts.items():
+    count, late = 0, False
+    while state.step < config.steps and not late:
+        for name, value in advance(config, state, pool).items():
             sums[name] = sums.get(name, 0.0) + value
         count += 1
-        late = time.monotonic() - begun > seconds
-        if state.step % config.save == 0 or state.step == config.steps or late:
-            spent = time.monotonic() - begun
-            state.seconds, begun, seconds = state.seconds + spent, time.monotonic(), seconds - spent
-            means = {name: value / count for name, value in sums.items()}
-            line = {"step": state.step, "seconds": state.seconds, **means}
-            _save(state, run, line)
-            if report:
-                report(line)
+        late = any_of(time.monotonic() - begun > seconds, place)
+        ends = late or state.step == config.steps
+        if leads and (ends or state.step % config.save == 0):
+            state.seconds += time.monotonic() - last
+            last = time.monotonic()
+            state.save(run)
+            tell("train", {name: value / count for name, value in sums.items()})
             sums, count = {}, 0
-        if late:
-            break
+        if leads and held and (ends or state.step % config.validate == 0):
+            tell("validation", validate(run, held))
+    if record:
+        record.close()
     return state
 
 
-def begin(config: TrainConfig, device: str) -> State:
-    """Make a net and its optimiser as they are before the first step."""
-    torch.manual_seed(config.seed)
-    net, average = (Fusion(config.net).to(device) for _ in range(2))
-    average.load_state_dict(net.state_dict())
-    average.requires_grad_(requires_grad=False)
-    optimizer = torch.optim.AdamW(net.parameters(), lr=config.rate, weight_decay=config.decay)
-    return State(net, average, optimizer)
+def _claim(run: Path, config: TrainConfig) -> None:
+    """Write the config of a new run, or check that an old one is continued."""
+    run.mkdir(parents=True, exist_ok=True)
+    path = run / CONFIG
+    wanted = json.loads(json.dumps(asdict(config)))
+    if path.exists():
+        there = json.loads(path.read_text())
+        other = sorted(k for k, v in wanted.items() if there.get(k) != v and k not in FREE)
+        if other:
+            raise OutputError(
+                f"{run} holds a run with other {', '.join(other)}; choose another folder, or "
+                f"change only {', '.join(sorted(FREE))}"
+            )
+    temporary = path.with_name(f".{CONFIG}.part")
+    temporary.write_text(json.dumps(wanted, indent=1))
+    temporary.replace(path)
 
 
 def advance(config: TrainConfig, state: State, pool: Pool) -> dict[str, float]:
     """Make one step; return the parts of the loss of the last iteration, and the error in px."""
-    generator = torch.Generator().manual_seed(hash((config.seed, state.step)) % 2**63)
-    batch = pool.batch(state.step, config.batch, generator)
+    generator = torch.Generator().manual_seed(hash((config.seed, state.step, rank())) % 2**63)
+    batch = pool.batch(state.step, generator)
     guess = _guess(batch, generator)
     for group in state.optimizer.param_groups:
         group["lr"] = rate_at(config, state.step)
-    reference, secondary = batch["reference"], batch["secondary"]
     single = state.step < config.single * config.steps
-    predictions = state.net(reference, secondary, guess, 1 if single else None)
+    found = state.net(batch["reference"], batch["secondary"], guess, 1 if single else None)
     truth = truth_of(batch)
-    total, parts = loss(predictions, truth, config.weights)
+    total, parts = loss(found, truth, config.weights)
     state.optimizer.zero_grad(set_to_none=True)
     total.backward()
+    average_gradients(state.net)
     norm = nn.utils.clip_grad_norm_(state.net.parameters(), config.clip)
     if bool(torch.isfinite(norm)):
         state.optimizer.step()
@@ -181,11 +152,8 @@ def advance(config: TrainConfig, state: State, pool: Pool) -> dict[str, float]:
     with torch.no_grad():
         for mean, value in zip(state.average.parameters(), state.net.parameters(), strict=True):
             mean.lerp_(value, 1 - keep)
-        error = (predictions[-1].flow - truth.motion).abs().mean(1)
-        before = (guess - truth.motion).abs().mean(1)
-        number = truth.valid.sum().clamp(min=1)
-        parts["pixels"] = (error * truth.valid).sum() / number
-        parts["guess"] = (before * truth.valid).sum() / number
+        parts["pixels"] = _mean_error(found[-1].flow, truth)
+        parts["guess"] = _mean_error(guess, truth)
     return {name: float(value) for name, value in parts.items()}
 
 
@@ -206,17 +174,15 @@ def truth_of(batch: Item) -> Truth:
     return Truth(batch["motion"], batch["valid"], batch["distance"], scale)
 
 
-def _guess(batch: Item, generator: torch.Generator) -> torch.Tensor:
+def _mean_error(flow: Tensor, truth: Truth) -> Tensor:
+    """Mean absolute error, pixels."""
+    error = (flow - truth.motion).abs().mean(1)
+    return (error * truth.valid).sum() / truth.valid.sum().clamp(min=1)
+
+
+def _guess(batch: Item, generator: torch.Generator) -> Tensor:
     device = batch["motion"].device
     if device.type == "cpu":
         return first_guess(batch["motion"], generator)
     seed = int(torch.randint(2**62, (), generator=generator))
     return first_guess(batch["motion"], torch.Generator(device).manual_seed(seed))
-
-
-def _save(state: State, run: Path, line: dict[str, float]) -> None:
-    temporary = run / f".{STATE}.part"
-    torch.save(state.pack(), temporary)
-    temporary.replace(run / STATE)
-    with (run / LOG).open("a") as file:
-        file.write(json.dumps(line) + "\n")

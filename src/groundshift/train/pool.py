@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from groundshift.synth.stream import Item, Stream
+from groundshift.train.config import TrainConfig
 
 
 @dataclass
@@ -19,19 +20,18 @@ class Pool:
 
     stream: Stream
     """Its `batch` is the number of fresh samples of a step."""
-    size: int
-    """Samples that are kept."""
-    start: int
-    """Samples that are rendered before the first step."""
+    config: TrainConfig
+    """Says how many samples are kept, and drawn for a step."""
     device: torch.device
     workers: int | None = None
     _items: list[Item] = field(default_factory=list)
     _source: Iterator[Item] | None = None
     _seen: int = 0
 
-    def batch(self, step: int, count: int, generator: torch.Generator) -> Item:
-        """Draw `count` samples for a step; steps must follow each other."""
-        self._fill(self.start + (step + 1) * self.stream.batch)
+    def batch(self, step: int, generator: torch.Generator) -> Item:
+        """Draw samples for a step; steps must follow each other."""
+        count = self.config.batch
+        self._fill(count + (step + 1) * self.stream.batch)
         picks = torch.randint(len(self._items), (count,), generator=generator).tolist()
         turns = torch.randint(8, (count,), generator=generator).tolist()
         drawn = [turned(self._items[i], k) for i, k in zip(picks, turns, strict=True)]
@@ -39,17 +39,17 @@ class Pool:
         return {name: torch.stack([item[name] for item in drawn]) for name in names}
 
     def _fill(self, count: int) -> None:
-        """Have seen at least `count` samples, the last `size` of them kept in place."""
+        """Have seen at least `count` samples, the last of them kept in place."""
         if self._source is None:
             step = self.stream.batch
-            self._seen = max(0, count - self.size) // step * step
-            self.stream.start = self._seen
+            self._seen = max(0, count - self.config.pool) // step * step
+            self.stream.start = self._seen * self.stream.ranks
             self._source = iter(self.stream.loader(self.workers))
         while self._seen < count:
             batch = next(self._source)
             for i in range(self.stream.batch):
                 item = {name: value[i].to(self.device) for name, value in batch.items()}
-                place = self._seen % self.size
+                place = self._seen % self.config.pool
                 if place < len(self._items):
                     self._items[place] = item
                 else:

@@ -1,0 +1,73 @@
+"""What is trained on what, and how; the sizes that come with the package."""
+
+from dataclasses import dataclass, field
+
+from groundshift.errors import GroundshiftError
+from groundshift.nets.fusion import FusionConfig
+from groundshift.nets.losses import Weights
+from groundshift.synth.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Everything that a run follows from, but the texture."""
+
+    net: FusionConfig = field(default_factory=FusionConfig)
+    """Size of the net."""
+    recipe: Recipe = field(default_factory=lambda: Recipe(size=192))
+    """Samples to train on."""
+    weights: Weights = field(default_factory=Weights)
+    """Of the parts of the loss."""
+    start: str = ""
+    """Weights to start from (a name, a file or a run folder), for fine-tuning; none by default."""
+    steps: int = 40_000
+    """Of the whole run."""
+    batch: int = 6
+    """Samples in a step, on each device."""
+    fresh: int = 1
+    """New samples for each step: each is used `batch / fresh` times."""
+    pool: int = 384
+    """Samples that batches are drawn from."""
+    rate: float = 1.5e-3
+    """Largest learning rate."""
+    warmup: int = 300
+    """Steps until the largest rate."""
+    cool: float = 0.3
+    """Share of the steps, the last ones, in which the rate falls to nothing."""
+    single: float = 0.4
+    """Share of the steps, the first ones, that train one iteration alone: half as long."""
+    decay: float = 1e-4
+    """Of weights (AdamW)."""
+    clip: float = 1.0
+    """Largest norm of a gradient."""
+    average: float = 0.999
+    """Of the moving average of the weights, which is what is used in the end."""
+    seed: int = 0
+    """Of all random numbers but the samples'."""
+    save: int = 250
+    """Steps between checkpoints."""
+    validate: int = 2000
+    """Steps between validations."""
+    samples: int = 24
+    """Samples of the validation split to validate on."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be trained, before a long run begins."""
+        for name in ("steps", "batch", "fresh", "pool", "save", "validate", "rate", "clip"):
+            if getattr(self, name) <= 0:
+                raise GroundshiftError(f"{name}={getattr(self, name)} must be above 0")
+        for name in ("cool", "single", "average"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise GroundshiftError(f"{name}={getattr(self, name)} is no share; pass 0 to 1")
+        if self.recipe.size % 16:
+            raise GroundshiftError(
+                f"recipe.size={self.recipe.size} must be a multiple of 16, such as 192 or 256"
+            )
+
+
+PRESETS = {
+    "small": TrainConfig(),
+    "medium": TrainConfig(net=FusionConfig(widths=(32, 56, 96, 128)), rate=1e-3),
+    "large": TrainConfig(net=FusionConfig(widths=(48, 80, 128, 192)), rate=7e-4),
+}
+"""Sizes S, M and L."""

@@ -1,0 +1,62 @@
+"""What a run is continued from: nets, optimiser and step, in one file."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from groundshift.nets.fusion import Fusion
+from groundshift.nets.weights import STATE, load
+from groundshift.train.config import TrainConfig
+
+
+@dataclass
+class State:
+    """Everything that changes while training."""
+
+    net: Fusion
+    average: Fusion
+    """Its moving average."""
+    optimizer: torch.optim.Optimizer
+    step: int = 0
+    seconds: float = 0.0
+
+    @classmethod
+    def begin(cls, config: TrainConfig, device: torch.device | str = "cpu") -> "State":
+        """Make nets and optimiser as they are before the first step."""
+        torch.manual_seed(config.seed)
+        net, average = (Fusion(config.net).to(device) for _ in range(2))
+        if config.start:
+            net.load_state_dict(load(config.start).net.state_dict())
+        average.load_state_dict(net.state_dict())
+        average.requires_grad_(requires_grad=False)
+        optimizer = torch.optim.AdamW(net.parameters(), lr=config.rate, weight_decay=config.decay)
+        return cls(net, average, optimizer)
+
+    def save(self, run: Path) -> None:
+        """Write the checkpoint of a run folder, under a temporary name first."""
+        packed = {
+            "config": asdict(self.net.config),
+            "net": self.net.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+            "seconds": self.seconds,
+        }
+        temporary = run / f".{STATE}.part"
+        torch.save(packed, temporary)
+        temporary.replace(run / STATE)
+
+    def go_on(self, run: Path) -> bool:
+        """Take over the checkpoint of a run folder, if there is one."""
+        path = run / STATE
+        if not path.exists():
+            return False
+        device = next(self.net.parameters()).device
+        packed: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+        self.net.load_state_dict(packed["net"])
+        self.average.load_state_dict(packed["average"])
+        self.optimizer.load_state_dict(packed["optimizer"])
+        self.step, self.seconds = packed["step"], packed["seconds"]
+        return True
