@@ -146,6 +146,22 @@ class TestRuns:
         assert [record.number for record in missing] == [1]
         assert not list(run([SMALL], [MATCHER], "test", done=[*first, *missing]))
 
+    def test_a_foreign_matcher_may_fail_and_ours_may_not(self, tmp_path, monkeypatch, caplog):
+        (tmp_path / "brittle.py").write_text(
+            "from groundshift.matchers import NCC\n"
+            "class Brittle(NCC):\n"
+            "    def __call__(self, *_): raise ArithmeticError('no convergence')\n"
+        )
+        monkeypatch.chdir(tmp_path)
+        failed, fine = measure(SMALL, 0, ["brittle:Brittle()", MATCHER], "test")
+        assert failed.score["density"] == 0
+        assert failed.score["mae"] is failed.ratio is None
+        assert set(failed.score) == set(fine.score)
+        assert "no convergence" in caplog.text
+        monkeypatch.setattr(NCC, "__call__", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            measure(SMALL, 0, [MATCHER], "test")
+
     def test_an_interrupted_folder_goes_on_and_a_torn_line_is_forgotten(self, tmp_path):
         setting = results.Setting("c", "1", "test")
         assert results.resume(tmp_path / "out", setting) == []

@@ -26,6 +26,11 @@ def expression(text: str, suite: str) -> str:
     return text.replace("{reach}", str(REACH.get(suite, LEAST_REACH)))
 
 
+def is_foreign(text: str) -> bool:
+    """Whether an expression names a matcher of another package."""
+    return FOREIGN.fullmatch(text.strip()) is not None
+
+
 def matcher_of(text: str) -> Matcher:
     """Return the matcher of an expression.
 
