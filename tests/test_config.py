@@ -9,7 +9,7 @@ import pytest
 from groundshift import config, matchers
 from groundshift.config import (
     describe,
-    describe_default,
+    describe_presets,
     layout,
     matcher_from,
     parse_size,
@@ -26,6 +26,7 @@ from groundshift.matchers import (
     MultiWindow,
 )
 from groundshift.matchers.presets import default_arguments
+from groundshift.nets.refine import learned
 
 
 @pytest.mark.parametrize(
@@ -107,6 +108,17 @@ def test_every_member_of_the_union_can_be_named():
         assert registry()[cls.__name__] is cls
 
 
+def test_a_run_s_folder_is_a_matcher(tmp_path):
+    (tmp_path / "state.pt").touch()
+    assert matcher_from(str(tmp_path)) == learned(str(tmp_path))
+    assert matcher_from(f"learned({str(tmp_path)!r}, stride=4)") == learned(str(tmp_path), stride=4)
+    assert matcher_from(repr(learned("x"))) == learned("x")
+    with pytest.raises(MatcherError, match="weights must be text in quotes"):
+        matcher_from("learned(weights=3)")
+    with pytest.raises(MatcherError, match="weights"):
+        matcher_from("learned")
+
+
 def test_descriptions_follow_from_the_classes():
     described = {each.name: each for each in describe()}
     ncc = described["NCC"]
@@ -144,7 +156,7 @@ def test_what_is_no_size(text):
 
 
 def test_default_is_a_name(monkeypatch):
-    monkeypatch.setattr(config.matchers, "default", lambda: NCC(window=40))
+    monkeypatch.setitem(config.PRESETS, "default", lambda: NCC(window=40))
     assert matcher_from("default") == NCC(window=40)
 
 
@@ -158,7 +170,7 @@ class TestLayout:
 
     def test_less_than_four_pixels_are_four(self):
         assert matchers.default(search=0) == matchers.default(search=4)
-        assert "4 are looked for in any case" in describe_default().parameters[0].summary
+        assert "4 are looked for in any case" in describe_presets()[0].parameters[0].summary
 
     @pytest.mark.parametrize(
         "other",
@@ -215,6 +227,7 @@ class TestLayout:
 
 
 def test_the_default_is_described():
-    default = describe_default()
+    default, learned = describe_presets()
+    assert learned.parameters[0].default == ""
     assert [(p.name, p.default) for p in default.parameters] == [("search", "64"), ("stride", "4")]
     assert all(parameter.summary for parameter in default.parameters)

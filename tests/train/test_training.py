@@ -79,7 +79,7 @@ class TestRuns:
 class TestPool:
     def test_what_is_drawn_follows_from_the_step(self):
         def batches(first):
-            config = replace(TINY, pool=3)
+            config = replace(TINY, pool=5, uses=1)
             pool = Pool(Stream(RECIPE), config, torch.device("cpu"), workers=0)
             drawn = {}
             for step in range(first, 5):

@@ -123,3 +123,11 @@ def _same(target: Path, path: Path) -> bool:
 def band_of(text: str | None) -> int | str | None:
     """Read a band: a number from 1, or a name."""
     return int(text) if text is not None and text.isdecimal() else text
+
+
+def clock(seconds: float) -> str:
+    """Write a duration as people read it."""
+    if seconds >= 36e3:
+        return f"{seconds / 3600:.3g} h"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"

@@ -100,9 +100,13 @@ def matchers() -> list[str]:
             kind = each.kind
             lines += ["", titles[kind]]
         lines += ["", *_described(each)]
-    default = layout.laid_out(repr(config.matcher_from(config.DEFAULT)), _width() - 4)
-    lines += ["", "The default", "", *_described(config.describe_default()), "    It stands for"]
-    return [*lines, *(f"    {line}" for line in default)]
+    lines += ["", "Put together of these"]
+    for each in config.describe_presets():
+        lines += ["", *_described(each)]
+        if all(parameter.default for parameter in each.parameters):
+            whole = layout.laid_out(repr(config.matcher_from(each.name)), _width() - 4)
+            lines += ["    It stands for", *(f"    {line}" for line in whole)]
+    return [*lines, "", "The folder of a run of `groundshift train` is a matcher, too."]
 
 
 def _described(each: config.Description) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from groundshift.cli.common import Verbose, start
+from groundshift.cli.common import Verbose, clock, start
 from groundshift.errors import OutputError
 
 SHOWN = 12
@@ -133,7 +133,7 @@ class _Reporter:
         if progress.done == progress.total and not self._finished:
             self._finished = True
             typer.echo(
-                f"rendered    {progress.done - progress.before:,} in {_clock(progress.seconds)}, "
+                f"rendered    {progress.done - progress.before:,} in {clock(progress.seconds)}, "
                 f"{progress.rate:.3g} per second"
             )
 
@@ -148,7 +148,7 @@ class _Reporter:
         typer.echo(
             f"projected   {progress.total:,} samples of {self._size} x {self._size}: "
             f"{_size(progress.total * progress.bytes_each)}, "
-            f"{_clock(progress.total / progress.rate)} in all ({_size(free)} are free)"
+            f"{clock(progress.total / progress.rate)} in all ({_size(free)} are free)"
         )
 
     def _bar(self, progress: Any) -> None:
@@ -156,9 +156,9 @@ class _Reporter:
         bar = ("#" * round(30 * share)).ljust(30, "-")
         left = "starting"
         if progress.done > progress.before:
-            left = f"{_clock((progress.total - progress.done) / progress.rate)} left"
+            left = f"{clock((progress.total - progress.done) / progress.rate)} left"
         if progress.done == progress.total:
-            left = f"done in {_clock(progress.seconds)}\n"
+            left = f"done in {clock(progress.seconds)}\n"
         sys.stderr.write(f"\r[{bar}] {progress.done:,}/{progress.total:,}  {left:<16}")
         sys.stderr.flush()
 
@@ -168,10 +168,3 @@ def _size(size: float) -> str:
         if size >= scale:
             return f"{size / scale:.3g} {unit}"
     return f"{size / 1e3:.3g} kB"
-
-
-def _clock(seconds: float) -> str:
-    if seconds >= 36e3:
-        return f"{seconds / 3600:.3g} h"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"

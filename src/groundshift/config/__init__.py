@@ -12,26 +12,28 @@ import typing
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from groundshift import matchers
 from groundshift.config.catalogue import (
     DEFAULT,
+    PRESETS,
     Description,
     Parameter,
     describe,
-    describe_default,
+    describe_presets,
     leaves,
     registry,
 )
 from groundshift.config.sizes import parse_size
 from groundshift.errors import MatcherError
+from groundshift.nets.weights import is_run
 from groundshift.types import Matcher
 
 __all__ = [
     "DEFAULT",
+    "PRESETS",
     "Description",
     "Parameter",
     "describe",
-    "describe_default",
+    "describe_presets",
     "matcher_from",
     "parse_size",
     "registry",
@@ -40,12 +42,14 @@ __all__ = [
 SHORT = {"ncc": "NCC", "phase": "PhaseCorrelation", "lsm": "LeastSquares"}
 """Names for the command line besides those of the classes."""
 NUMBERS = {int: "a whole number", float: "a number"}
+NAMES = {**NUMBERS, str: "text in quotes"}
 
 
 def matcher_from(text: str) -> Matcher:
     """Return the matcher which an expression describes.
 
-    Parameters are given by name or, as in Python, in their order.
+    Parameters are given by name or, as in Python, in their order. The folder of a training run is
+    a matcher as well.
 
     Examples
     --------
@@ -56,6 +60,8 @@ def matcher_from(text: str) -> Matcher:
     >>> matcher_from("ncc").stride == matcher_from("NCC()").stride
     True
     """
+    if is_run(text):
+        return PRESETS["learned"](text)
     try:
         tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError) as error:
@@ -98,13 +104,13 @@ def _call(node: ast.Call, known: dict[str, type]) -> Any:
 
 def _build(name: str, unnamed: list[Any], values: dict[str, Any], known: dict[str, type]) -> Any:
     """Make `name` of values in the order of its parameters, and of values with names."""
-    if name == DEFAULT:
-        make: Any = matchers.default
+    make: Any = PRESETS.get(name)
+    if make is not None:
         names = list(inspect.signature(make).parameters)
     else:
         make = known.get(name) or known.get(SHORT.get(name.lower(), ""))
         if make is None:
-            choices = [DEFAULT, *known]
+            choices = [*PRESETS, *known]
             raise MatcherError(_unknown("matcher or filter", name, choices))
         names = [field.name for field in fields(make)]
     for given in values:
@@ -141,6 +147,8 @@ def _check_types(hints: dict[str, Any], values: dict[str, Any]) -> None:
 def _fits(value: Any, hint: Any) -> bool:
     if hint in NUMBERS:
         return isinstance(value, int | hint) and not isinstance(value, bool)
+    if hint is str:
+        return isinstance(value, str)
     if typing.get_origin(hint) is tuple:
         each = typing.get_args(hint)[0]
         return isinstance(value, tuple) and all(_fits(item, each) for item in value)
@@ -149,8 +157,8 @@ def _fits(value: Any, hint: Any) -> bool:
 
 
 def _wanted(hint: Any) -> str:
-    if hint in NUMBERS:
-        return NUMBERS[hint]
+    if hint in NAMES:
+        return NAMES[hint]
     if typing.get_origin(hint) is tuple:
         return (
             f"in parentheses with commas, (A, B) or (A,), each {_wanted(typing.get_args(hint)[0])}"

@@ -3,14 +3,17 @@
 import inspect
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, NamedTuple
 
 from groundshift import filters, matchers
+from groundshift.nets.refine import Refine, learned
 
 DEFAULT = "default"
 """The expression for the default matcher."""
+PRESETS: dict[str, Callable[..., Any]] = {DEFAULT: matchers.default, "learned": learned}
+"""Functions that put a matcher together, by their names in expressions."""
 
 
 class Parameter(NamedTuple):
@@ -27,14 +30,14 @@ class Description(NamedTuple):
 
     name: str
     kind: str
-    """"matcher", "filter" or "part" of one."""
+    """"matcher", "filter", "part" of one, or "preset"."""
     summary: str
     parameters: tuple[Parameter, ...]
 
 
 def describe() -> tuple[Description, ...]:
     """Describe every matcher, then every filter, then their parts, from their own docstrings."""
-    kinds = dict.fromkeys(typing.get_args(matchers.AnyMatcher), "matcher")
+    kinds = dict.fromkeys(_matchers(), "matcher")
     kinds |= dict.fromkeys(_filters(), "filter")
     return tuple(
         Description(name, kinds.get(cls, "part"), _summary(cls), _parameters(cls))
@@ -42,27 +45,34 @@ def describe() -> tuple[Description, ...]:
     )
 
 
-def describe_default() -> Description:
-    """Describe the default matcher from its docstring."""
-    texts = _documented(inspect.getdoc(matchers.default) or "")
-    parameters = inspect.signature(matchers.default).parameters.values()
-    return Description(
-        DEFAULT,
-        "matcher",
-        _summary(matchers.default),
-        tuple(Parameter(p.name, repr(p.default), texts.get(p.name, "")) for p in parameters),
+def describe_presets() -> tuple[Description, ...]:
+    """Describe the presets from their docstrings, the default first."""
+    return tuple(
+        Description(name, "preset", _summary(make), tuple(_arguments(make)))
+        for name, make in PRESETS.items()
     )
+
+
+def _arguments(make: Callable[..., Any]) -> Iterator[Parameter]:
+    texts = _documented(inspect.getdoc(make) or "")
+    for each in inspect.signature(make).parameters.values():
+        default = "" if each.default is each.empty else repr(each.default)
+        yield Parameter(each.name, default, texts.get(each.name, ""))
 
 
 def registry() -> dict[str, type]:
     """Return every class that an expression may name: matchers, filters, then their parts."""
     found: dict[str, type] = {}
-    for cls in (*typing.get_args(matchers.AnyMatcher), *_filters()):
+    for cls in (*_matchers(), *_filters()):
         found.setdefault(cls.__name__, cls)
     for cls in list(found.values()):
         for part in _parts(cls):
             found.setdefault(part.__name__, part)
     return found
+
+
+def _matchers() -> tuple[type, ...]:
+    return (*typing.get_args(matchers.AnyMatcher), Refine)
 
 
 def _filters() -> list[type]:

@@ -75,6 +75,14 @@ def load(where: str, device: torch.device | str = "cpu") -> Trained:
     return _load(path, path.stat().st_mtime_ns, torch.device(device))
 
 
+def is_run(where: str) -> bool:
+    """Whether it is a folder with weights."""
+    try:
+        return any((Path(where) / name).is_file() for name in (NAME, STATE))
+    except OSError:  # longer than names can be
+        return False
+
+
 def _path(where: str) -> Path:
     if where in names():
         return HERE / f"{where}.safetensors"

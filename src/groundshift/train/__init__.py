@@ -80,7 +80,7 @@ def train(
     state = State.begin(config, place)
     if state.go_on(run):
         log.info("going on from step %d", state.step)
-    pool = Pool(Stream(config.recipe, bank, batch=config.fresh), config, place, workers)
+    pool = Pool(Stream(config.recipe, bank), config, place, workers)
     held = samples_of(config.recipe, bank, config.samples) if leads else []
     record = Record(run) if leads else None
 

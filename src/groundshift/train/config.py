@@ -24,8 +24,8 @@ class TrainConfig:
     """Of the whole run."""
     batch: int = 6
     """Samples in a step, on each device."""
-    fresh: int = 1
-    """New samples for each step: each is used `batch / fresh` times."""
+    uses: int = 18
+    """How often a sample is used, on average: rendering takes as long as a step or two."""
     pool: int = 384
     """Samples that batches are drawn from."""
     rate: float = 1.5e-3
@@ -53,7 +53,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be trained, before a long run begins."""
-        for name in ("steps", "batch", "fresh", "pool", "save", "validate", "rate", "clip"):
+        for name in ("steps", "batch", "uses", "pool", "save", "validate", "rate", "clip"):
             if getattr(self, name) <= 0:
                 raise GroundshiftError(f"{name}={getattr(self, name)} must be above 0")
         for name in ("cool", "single", "average"):

@@ -13,25 +13,28 @@ from torch import Tensor
 from groundshift.synth.stream import Item, Stream
 from groundshift.train.config import TrainConfig
 
+FIRST = 8
+"""Batches that are rendered before the first step."""
+
 
 @dataclass
 class Pool:
     """The newest samples of a stream."""
 
     stream: Stream
-    """Its `batch` is the number of fresh samples of a step."""
+    """Of single samples."""
     config: TrainConfig
     """Says how many samples are kept, and drawn for a step."""
     device: torch.device
     workers: int | None = None
-    _items: list[Item] = field(default_factory=list)
+    _items: dict[int, Item] = field(default_factory=dict)
     _source: Iterator[Item] | None = None
     _seen: int = 0
 
     def batch(self, step: int, generator: torch.Generator) -> Item:
         """Draw samples for a step; steps must follow each other."""
         count = self.config.batch
-        self._fill(count + (step + 1) * self.stream.batch)
+        self._fill(min(FIRST * count, self.config.pool) + step * count // self.config.uses)
         picks = torch.randint(len(self._items), (count,), generator=generator).tolist()
         turns = torch.randint(8, (count,), generator=generator).tolist()
         drawn = [turned(self._items[i], k) for i, k in zip(picks, turns, strict=True)]
@@ -39,22 +42,16 @@ class Pool:
         return {name: torch.stack([item[name] for item in drawn]) for name in names}
 
     def _fill(self, count: int) -> None:
-        """Have seen at least `count` samples, the last of them kept in place."""
+        """Have seen `count` samples, the last of them kept in place."""
         if self._source is None:
-            step = self.stream.batch
-            self._seen = max(0, count - self.config.pool) // step * step
+            self._seen = max(0, count - self.config.pool)
             self.stream.start = self._seen * self.stream.ranks
             self._source = iter(self.stream.loader(self.workers))
         while self._seen < count:
             batch = next(self._source)
-            for i in range(self.stream.batch):
-                item = {name: value[i].to(self.device) for name, value in batch.items()}
-                place = self._seen % self.config.pool
-                if place < len(self._items):
-                    self._items[place] = item
-                else:
-                    self._items.append(item)
-                self._seen += 1
+            item = {name: value[0].to(self.device) for name, value in batch.items()}
+            self._items[self._seen % self.config.pool] = item
+            self._seen += 1
 
 
 def turned(item: Item, turn: int) -> Item:

@@ -1,0 +1,126 @@
+"""The command ``train``."""
+
+import math
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from groundshift.cli.common import Verbose, clock, start
+
+
+def _template(asked: bool) -> None:  # noqa: FBT001 - typer's callbacks get it so
+    if asked:
+        typer.echo(_text().template(), nl=False)
+        raise typer.Exit
+
+
+def _text() -> Any:
+    from groundshift.settings import Text
+    from groundshift.train import PRESETS, TrainConfig
+
+    return Text(TrainConfig, "training", "groundshift train", PRESETS)
+
+
+def train(
+    config: Annotated[
+        str, typer.Argument(help="YAML of what to train, or `small`, `medium`, `large`.")
+    ],
+    run: Annotated[Path, typer.Argument(help="Folder of the run; it can be used as a matcher.")],
+    *,
+    bank: Annotated[
+        Path | None, typer.Option(help="Texture of real images, from `groundshift pack`.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, or auto for the best there is.")] = "auto",
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help="Processes that render; default: a third of the cores, or all beside a GPU."
+        ),
+    ] = None,
+    hours: Annotated[
+        float | None, typer.Option(min=0, help="Stop after this time; the same command goes on.")
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Of the whole run, instead of the config's.")
+    ] = None,
+    template: Annotated[
+        bool,
+        typer.Option(
+            "--template", callback=_template, is_eager=True, help="Print a commented config."
+        ),
+    ] = False,
+    verbose: Verbose = False,
+) -> None:
+    """Train a matcher on synthetic pairs with exact displacement.
+
+    Stop at any time: the same command goes on where it was. With `start: RUN` or the name of
+    weights in the YAML, and a bank of your own images, it fine-tunes. On several GPUs start it by
+    torchrun.
+
+    **Example**
+
+    `groundshift train small run --bank texture.npz`, then
+    `groundshift track A.tif B.tif OUT.tif --matcher run`
+    """
+    start(verbose=verbose)
+    import torch
+
+    from groundshift import train as training
+    from groundshift.synth.bank import Bank
+    from groundshift.tile.memory import cores
+
+    text = _text()
+    chosen = text.read(config)
+    if steps is not None:
+        chosen = text.changed(chosen, {"steps": steps})
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if workers is None:
+        workers = max(1, cores() // 3) if device == "cpu" else cores()
+    if device == "cpu":
+        torch.set_num_threads(max(1, cores() - workers))
+    typer.echo(f"training    {chosen.steps:,} steps of {chosen.batch} on {device}")
+    try:
+        state = training.train(
+            chosen,
+            run,
+            None if bank is None else Bank.open(bank),
+            device=device,
+            workers=workers,
+            seconds=math.inf if hours is None else 3600 * hours,
+            report=_Reporter(chosen.steps),
+        )
+    except KeyboardInterrupt:
+        typer.echo("\ngroundshift: interrupted; the same command goes on from here", err=True)
+        raise typer.Exit(130) from None
+    if state.step < chosen.steps:
+        typer.echo(f"stopped     at step {state.step:,}; the same command goes on")
+    typer.echo(f"wrote       {run}")
+
+
+class _Reporter:
+    """One line for each checkpoint and validation, with the time that is left."""
+
+    def __init__(self, steps: int) -> None:
+        self._steps = steps
+        self._last: tuple[float, float] | None = None
+
+    def __call__(self, kind: str, line: dict[str, float]) -> None:
+        values = {k: v for k, v in line.items() if k not in ("step", "seconds")}
+        if kind == "validation":
+            shown = "  ".join(f"{name} {value:.3f}" for name, value in values.items())
+            typer.echo(f"validation  {shown}")
+            return
+        total = sum(v for k, v in values.items() if k not in ("pixels", "guess"))
+        left = ""
+        now = time.monotonic()
+        if self._last is not None:
+            pace = (now - self._last[1]) / max(1, line["step"] - self._last[0])
+            left = f"  {clock(pace * (self._steps - line['step']))} left"
+        self._last = line["step"], now
+        typer.echo(
+            f"step        {line['step']:,.0f}  loss {total:.3f}  error {values['pixels']:.3f} px "
+            f"from {values['guess']:.3f}{left}"
+        )

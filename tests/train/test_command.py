@@ -1,0 +1,91 @@
+"""The command ``train``: a run folder that is a matcher, and that goes on."""
+
+import json
+
+import numpy as np
+import pytest
+import rasterio
+import torch
+
+from groundshift.cli import train as command_module
+from groundshift.train import PRESETS, TrainConfig
+from test_cli import quiet_logger  # noqa: F401 - a fixture
+from test_cli import run as command
+
+TINY = """
+net: {widths: [8, 8, 8, 8], iterations: 1}
+recipe: {size: 64, motions: {constant: 1}, radar: 1, plain: 1}
+steps: 4
+batch: 2
+pool: 4
+warmup: 1
+save: 2
+validate: 4
+samples: 1
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Threads are the process's: give them back."""
+    threads = torch.get_num_threads()
+    (tmp_path / "tiny.yaml").write_text(TINY)
+    yield tmp_path
+    torch.set_num_threads(threads)
+
+
+def go(folder, *options):
+    return command("train", folder / "tiny.yaml", folder / "run", "--workers", "0", *options)
+
+
+def test_trains_goes_on_and_tracks(folder, capsys):
+    assert go(folder, "--steps", "2") == 0
+    assert "step        2  loss" in capsys.readouterr().out
+    assert go(folder) == 0
+    lines = [json.loads(line) for line in (folder / "run/log.jsonl").read_text().splitlines()]
+    assert [(line["kind"], line["step"]) for line in lines] == [
+        ("train", 2), ("validation", 2), ("train", 4), ("validation", 4),
+    ]  # fmt: skip
+    assert 0 < lines[-1]["mae"] < 10
+    image = np.random.default_rng(1).rayleigh(size=(96, 96)).astype(np.float32)
+    for name in ("a.tif", "b.tif"):
+        with rasterio.open(
+            folder / name, "w", driver="GTiff", width=96, height=96, count=1, dtype="float32"
+        ) as file:
+            file.write(image, 1)
+    out = folder / "out.tif"
+    images = (folder / "a.tif", folder / "b.tif", out)
+    assert command("track", *images, "--matcher", folder / "run", "--no-quicklook") == 0
+    with rasterio.open(out) as file:
+        assert file.shape == (96, 96)
+
+
+def test_another_config_needs_another_folder(folder, capsys):
+    assert go(folder) == 0
+    (folder / "tiny.yaml").write_text(TINY.replace("warmup: 1", "warmup: 2"))
+    assert go(folder) == 2
+    assert "holds a run with other warmup; choose another folder" in capsys.readouterr().err
+
+
+def test_the_template_is_the_small_preset(capsys):
+    assert command("train", "--template") == 0
+    text = capsys.readouterr().out
+    assert command_module._text().parse(text) == PRESETS["small"] == TrainConfig()
+    assert "  # Rows and columns, pixels." in text
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("step: 3", "did you mean 'steps'"),
+        ("steps: 0", "steps=0 must be above 0"),
+        ("cool: 2", "cool=2.0 is no share"),
+        ("recipe: {size: 100}", "must be a multiple of 16"),
+        ("net: {widths: [1, 2]}", "widths has 2 values and must have 4"),
+    ],
+)
+def test_bad_configs_are_refused_before_the_work(folder, capsys, text, message):
+    (folder / "tiny.yaml").write_text(text)
+    assert go(folder) == 2
+    assert message in capsys.readouterr().err
+    assert not (folder / "run").exists()
