@@ -66,7 +66,7 @@ def test_what_provenance_says_can_be_pasted_back():
     ("text", "message"),
     [
         ("NNC()", "did you mean 'NCC'"),
-        ("Fourier(window=3)", "there are: default, NCC"),
+        ("Fourier(window=3)", "there are: default, learned, NCC"),
         ("NCC(windw=3)", "unknown parameter of NCC: 'windw'; did you mean 'window'"),
         ("NCC('wide')", "NCC(window='wide') cannot be used: window must be a whole number"),
         ("NCC(32, 8, -1)", "must be positive"),

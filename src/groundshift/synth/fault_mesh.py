@@ -18,6 +18,9 @@ COARSENINGS = 5
 RESOLUTION = 2
 """Distance of the nodes of slip, in triangles: steps between triangles are artefacts of the mesh,
 and must be smaller than what varies."""
+FINEST = 2**20
+"""Nodes of slip at most. With that many the waves that are left out are about a five hundredth of
+the variation; a small image on a long fault would ask for a hundred times as many."""
 
 
 class Focus(NamedTuple):
@@ -160,7 +163,8 @@ def draw_slip(
     parts = rupture.segments
     length = max(p.along + p.length for p in parts)
     width = max(p.bottom for p in parts)
-    spacing = RESOLUTION * float(torch.cat([_steps(fault, n) for n in range(len(parts))]).min())
+    shortest = float(torch.cat([_steps(fault, n) for n in range(len(parts))]).min())
+    spacing = max(RESOLUTION * shortest, math.sqrt(length * width / FINEST))
     nodes = (2 + int(length / spacing), 2 + int(width / spacing))
     correlation = (0.15 * length, 0.15 * min(width, length))
     field = 1 + variation * power_law_field(nodes, spacing, 2.0, correlation, rng)

@@ -24,8 +24,8 @@ class TrainConfig:
     """Of the whole run."""
     batch: int = 6
     """Samples in a step, on each device."""
-    uses: int = 18
-    """How often a sample is used, on average: rendering takes as long as a step or two."""
+    uses: int = 9
+    """How often a sample is used, on average: rendering takes about as long as a step."""
     pool: int = 384
     """Samples that batches are drawn from."""
     rate: float = 1.5e-3
