@@ -7,7 +7,6 @@ import json
 import logging
 import math
 import time
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -22,9 +21,9 @@ from groundshift.synth.stream import Item, Stream
 from groundshift.train.config import PRESETS, TrainConfig
 from groundshift.train.pool import Pool
 from groundshift.train.ranks import any_of, average_gradients, join, rank
-from groundshift.train.record import Record
+from groundshift.train.record import Record, Report
 from groundshift.train.state import State
-from groundshift.train.validation import samples_of, validate
+from groundshift.train.validation import samples_of
 
 __all__ = ["PRESETS", "State", "TrainConfig", "advance", "rate_at", "train", "truth_of"]
 
@@ -34,9 +33,6 @@ CONFIG = "config.json"
 """In a run folder."""
 FREE = {"steps", "cool", "single", "save", "validate", "samples"}
 """Keys that may change when a run goes on."""
-
-Report = Callable[[str, dict[str, float]], None]
-"""Called with "train" or "validation" and values, the step among them."""
 
 
 def train(
@@ -68,6 +64,11 @@ def train(
     report
         Called at every checkpoint and validation.
 
+    Notes
+    -----
+    After the last step the sigma of the net is calibrated on the validation samples, and the
+    folder gets the file that other programs can be given; that needs safetensors.
+
     Raises
     ------
     OutputError
@@ -82,33 +83,15 @@ def train(
         log.info("going on from step %d", state.step)
     pool = Pool(Stream(config.recipe, bank), config, place, workers)
     held = samples_of(config.recipe, bank, config.samples) if leads else []
-    record = Record(run) if leads else None
-
-    def tell(kind: str, values: dict[str, float]) -> None:
-        line = {"step": state.step, "seconds": state.seconds, **values}
-        if record:
-            record.write(kind, line)
-        report(kind, line)
-
-    begun = last = time.monotonic()
-    sums: dict[str, float] = {}
-    count, late = 0, False
+    record = Record(config, run, state, held, report) if leads else None
+    begun, late = time.monotonic(), False
     while state.step < config.steps and not late:
-        for name, value in advance(config, state, pool).items():
-            sums[name] = sums.get(name, 0.0) + value
-        count += 1
+        parts = advance(config, state, pool)
         late = any_of(time.monotonic() - begun > seconds, place)
-        ends = late or state.step == config.steps
-        if leads and (ends or state.step % config.save == 0):
-            state.seconds += time.monotonic() - last
-            last = time.monotonic()
-            state.save(run)
-            tell("train", {name: value / count for name, value in sums.items()})
-            sums, count = {}, 0
-        if leads and held and (ends or state.step % config.validate == 0):
-            tell("validation", validate(run, held))
+        if record:
+            record.add(parts, last=late or state.step == config.steps)
     if record:
-        record.close()
+        record.finish()
     return state
 
 

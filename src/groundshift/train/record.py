@@ -1,34 +1,102 @@
-"""The log of a run: one line of JSON for each report, and TensorBoard's where it is installed."""
+"""What is kept and said of a run: checkpoints, validations, and a log that TensorBoard reads."""
 
 import json
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from groundshift.nets.weights import NAME, STATE, keep
+from groundshift.synth.stream import Item
+from groundshift.train.calibration import calibrate
+from groundshift.train.config import TrainConfig
+from groundshift.train.state import State
+from groundshift.train.validation import validate
+
+log = logging.getLogger(__name__)
+
 LOG = "log.jsonl"
+"""In a run folder: one line of JSON for each report."""
+
+Report = Callable[[str, dict[str, float]], None]
+"""Called with "train" or "validation" and values, the step among them."""
 
 
 class Record:
-    """Writes what is reported to a run folder."""
+    """The record of one run, written by one process.
 
-    def __init__(self, run: Path) -> None:
-        self._path = run / LOG
-        self._board: Any = None
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError:
-            return
-        self._board = SummaryWriter(str(run))
+    Parameters
+    ----------
+    config, run, state
+        Of the run.
+    held
+        Samples to validate on.
+    report
+        Called with everything that is logged.
+    """
 
-    def write(self, kind: str, line: dict[str, float]) -> None:
-        """Add values of a step; `kind` is "train" or "validation"."""
-        with self._path.open("a") as file:
-            file.write(json.dumps({"kind": kind, **line}) + "\n")
-        if self._board is not None:
-            for name, value in line.items():
-                self._board.add_scalar(f"{kind}/{name}", value, int(line["step"]))
-            self._board.flush()
+    def __init__(
+        self, config: TrainConfig, run: Path, state: State, held: Sequence[Item], report: Report
+    ) -> None:
+        self._config, self._run, self._state, self._held = config, run, state, held
+        self._report, self._board = report, _board(run)
+        self._last = time.monotonic()
+        self._sums: dict[str, float] = {}
+        self._count = 0
 
-    def close(self) -> None:
-        """Finish the files."""
+    def add(self, parts: dict[str, float], *, last: bool) -> None:
+        """Take the values of one step; write what is due, and everything at the last one."""
+        for name, value in parts.items():
+            self._sums[name] = self._sums.get(name, 0.0) + value
+        self._count += 1
+        state, config = self._state, self._config
+        due = state.step % config.validate == 0 and bool(self._held)
+        if last or due or state.step % config.save == 0:
+            state.seconds += time.monotonic() - self._last
+            self._last = time.monotonic()
+            state.save(self._run)
+            self._tell("train", {name: v / self._count for name, v in self._sums.items()})
+            self._sums, self._count = {}, 0
+        if (last or due) and self._held:
+            self._tell("validation", validate(self._run, self._held))
+
+    def finish(self) -> None:
+        """Write the calibrated weights of a run that is complete, once."""
         if self._board is not None:
             self._board.close()
+        if find_spec("safetensors") is None:
+            log.warning("safetensors is missing: the same command, where it is, writes the weights")
+            return
+        path, config = self._run / NAME, self._config
+        made = path.exists() and path.stat().st_mtime >= (self._run / STATE).stat().st_mtime
+        if self._state.step == config.steps and not made:
+            path.unlink(missing_ok=True)
+            details = {
+                "steps": self._state.step,
+                "hours": self._state.seconds / 3600,
+                "recipe": asdict(config.recipe),
+                **calibrate(self._run, self._held),
+            }
+            keep(self._state.average, path, details)
+
+    def _tell(self, kind: str, values: dict[str, float]) -> None:
+        line = {"step": self._state.step, "seconds": self._state.seconds, **values}
+        with (self._run / LOG).open("a") as file:
+            file.write(json.dumps({"kind": kind, **line}) + "\n")
+        if self._board is not None:
+            for name, value in values.items():
+                self._board.add_scalar(f"{kind}/{name}", value, self._state.step)
+            self._board.flush()
+        self._report(kind, line)
+
+
+def _board(run: Path) -> Any:
+    """Return TensorBoard's writer, where it is installed."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(run))

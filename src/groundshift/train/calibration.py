@@ -1,0 +1,86 @@
+"""After training: a factor that makes the sigma of a net true on samples it has not seen."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from scipy.special import erfinv
+from torch import Tensor
+
+from groundshift.matchers.whole import match_whole
+from groundshift.nets.refine import learned
+from groundshift.synth.stream import Item
+from groundshift.train.validation import SEARCH
+
+SHARES = (0.68, 0.95)
+"""Of errors that the intervals of a normal distribution should hold."""
+BAND = 0.9
+"""Share of errors that the conformal band holds."""
+EACH = 20_000
+"""Errors taken of each sample."""
+
+
+def ratios_of(run: Path, samples: Sequence[Item]) -> Tensor:
+    """Errors of both components over their sigmas, as many of each sample."""
+    matcher = learned(str(run), SEARCH)
+    found = []
+    for number, sample in enumerate(samples):
+        images = (sample[name].cpu() for name in ("reference", "secondary"))
+        estimate = match_whole(matcher, *images)
+        flow, sigma = (
+            torch.stack(planes) for planes in ((estimate.dy, estimate.dx), estimate[2:4])
+        )
+        ratio = ((flow - sample["motion"]).abs() / sigma)[:, sample["valid"]].flatten()
+        ratio = ratio[~torch.isnan(ratio)]
+        if len(ratio):
+            generator = torch.Generator().manual_seed(number)
+            found.append(ratio[torch.randint(len(ratio), (EACH,), generator=generator)])
+    return torch.cat(found) if found else torch.empty(0)
+
+
+def temperature(ratios: Tensor) -> float:
+    """Find the factor for sigma whose normal intervals hold their shares of errors best.
+
+    The sum of squared differences between shares is the least, by ternary search.
+    """
+
+    def misfit(log: float) -> float:
+        scaled = ratios / math.exp(log)
+        return sum(
+            (float((scaled <= math.sqrt(2) * float(erfinv(share))).float().mean()) - share) ** 2
+            for share in SHARES
+        )
+
+    low, high = math.log(0.1), math.log(10)
+    while high - low > 1e-3:
+        third = (high - low) / 3
+        if misfit(low + third) < misfit(high - third):
+            high -= third
+        else:
+            low += third
+    return math.exp((low + high) / 2)
+
+
+def calibrate(run: Path, samples: Sequence[Item]) -> dict[str, float]:
+    """Calibrate the net of a run folder on samples that it was not trained on.
+
+    Returns
+    -------
+    dict
+        ``temperature``: factor for sigma (Guo et al. 2017). ``band``: the multiple of the scaled
+        sigma that holds 90 % of the errors (split-conformal, Lei et al. 2018). ``within_68`` and
+        ``within_95``: shares of errors within those intervals of the scaled sigma.
+    """
+    ratios = ratios_of(run, samples)
+    if not len(ratios):
+        return {}
+    factor = temperature(ratios)
+    scaled = ratios / factor
+    rank = min(len(scaled), math.ceil(BAND * (len(scaled) + 1)))
+    return {
+        "temperature": factor,
+        "band": float(scaled.kthvalue(rank).values),
+        "within_68": float((scaled <= 1).float().mean()),
+        "within_95": float((scaled <= 1.96).float().mean()),
+    }
