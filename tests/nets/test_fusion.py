@@ -77,7 +77,7 @@ class TestFusion:
     def test_sizes(self):
         count = {
             widths: sum(p.numel() for p in Fusion(FusionConfig(widths)).parameters())
-            for widths in ((24, 40, 64, 96), (32, 56, 96, 128), (48, 80, 128, 192))
+            for widths in ((24, 40, 64, 96), (36, 64, 112, 152), (48, 96, 160, 224))
         }
         small, medium, large = count.values()
         assert small <= 600_000

@@ -65,8 +65,11 @@ class Fusion(nn.Module):
         self.level2 = _block(a, b, stride=2)
         self.level3 = _block(b, c, stride=2)
         self.level4 = nn.Sequential(*_block(c, d, stride=2), _conv(d, d, dilation=2))
-        self.up3, self.up2 = _block(d + c, c), _block(c + b, b)
-        self.up1 = nn.Sequential(_conv(b + a, a))
+        # Narrowed before they are enlarged, and added: half the cost of what is put side by side.
+        self.narrow3, self.narrow2, self.narrow1 = (
+            nn.Conv2d(wide, narrow, 1) for wide, narrow in ((d, c), (c, b), (b, a))
+        )
+        self.up3, self.up2, self.up1 = (nn.Sequential(_conv(n, n)) for n in (c, b, a))
         self.candidates = len(WINDOWS) + 1
         self.head = nn.Conv2d(a, self.candidates + CELL**2 * 7, 1)
         nn.init.normal_(self.head.weight, std=1e-3)
@@ -139,9 +142,9 @@ class Fusion(nn.Module):
         two = _run(self.level2, one, masks[1])
         three = _run(self.level3, two, masks[2])
         four = _run(self.level4, three, masks[3])
-        three = _run(self.up3, torch.cat([_twice(four), three], 1), masks[2])
-        two = _run(self.up2, torch.cat([_twice(three), two], 1), masks[1])
-        one = _run(self.up1, torch.cat([_twice(two), one], 1), masks[0])
+        three = _run(self.up3, three + _twice(self.narrow3(four)) * masks[2], masks[2])
+        two = _run(self.up2, two + _twice(self.narrow2(three)) * masks[1], masks[1])
+        one = _run(self.up1, one + _twice(self.narrow1(two)) * masks[0], masks[0])
         return self.head(one)
 
 

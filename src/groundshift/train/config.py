@@ -67,7 +67,7 @@ class TrainConfig:
 
 PRESETS = {
     "small": TrainConfig(),
-    "medium": TrainConfig(net=FusionConfig(widths=(32, 56, 96, 128)), rate=1e-3),
-    "large": TrainConfig(net=FusionConfig(widths=(48, 80, 128, 192)), rate=7e-4),
+    "medium": TrainConfig(net=FusionConfig(widths=(36, 64, 112, 152)), rate=1e-3),
+    "large": TrainConfig(net=FusionConfig(widths=(48, 96, 160, 224)), rate=7e-4),
 }
 """Sizes S, M and L."""
