@@ -99,9 +99,10 @@ def test_killed_at_any_moment_and_repeated(store, tmp_path) -> None:
     assert 0 < len(there) < 4
     assert 0 < len(Samples(out)) < COUNT
     # What a writer leaves that is killed while it writes.
-    last = out / "dy" / "c" / "3" / "0"
-    last.mkdir(parents=True, exist_ok=True)
-    (last / "0").write_bytes(b"half")
+    missing = next(k for k in range(4) if not (marks / str(k)).exists())
+    torn = out / "dy" / "c" / str(missing) / "0"
+    torn.mkdir(parents=True, exist_ok=True)
+    (torn / "0").write_bytes(b"half")
     assert run("simulate", recipe, out, *options, "--workers", 1) == 0
     assert {mark: mark.stat().st_mtime_ns for mark in there} == there
     assert {k: v for k, v in contents(out).items() if "partial" not in k} == contents(store)

@@ -115,7 +115,8 @@ class TestWeights:
 
     def test_a_run_that_goes_on_is_a_matcher(self, tmp_path):
         net, recipe = FusionConfig(widths=(4, 4, 4, 4)), Recipe(size=64)
-        train(TrainConfig(net, recipe, steps=1, batch=1, pool=2), tmp_path, workers=0)
+        config = TrainConfig(net, recipe, steps=9, batch=1, pool=2, samples=0)
+        train(config, tmp_path, workers=0, seconds=0)
         assert weights.load(str(tmp_path)).details == {"step": 1}
 
     def test_nothing_there(self, tmp_path):
