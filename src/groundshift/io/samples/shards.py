@@ -38,10 +38,9 @@ def write(layout: Layout, shard: int, items: Sequence[Mapping[str, Tensor]]) -> 
     where = slice(part.start, part.stop)
     group = zarr.open_group(layout.path, mode="r+", zarr_format=3, use_consolidated=False)
     try:
-        if len(part) < layout.shard:
-            # Zarr would read, and complete, what a killed writer left of a shard cut short.
-            for file in _files(layout.path, shard):
-                file.unlink()
+        # Zarr would read, and complete, what a killed writer left.
+        for file in _files(layout.path, shard):
+            file.unlink()
         for name, variable in (PLANES | TABLES).items():
             values = np.stack([_plane(item, name) for item in items]).astype(variable.dtype)
             if name == MARK:
