@@ -1,6 +1,5 @@
 """Results of the benchmarks of this folder, under ``benchmarks/results``."""
 
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,16 +27,4 @@ def write(name: str, title: str, text: str, tables: Sequence[Table]) -> list[Pat
     """Write the Markdown, JSON and plots of one benchmark."""
     RESULTS.mkdir(exist_ok=True)
     command = " ".join(["python -m benchmarks", *sys.argv[1:]])
-    facts = {"commit": _commit()} | machine(PACKAGES)
-    return Report(name, title, text, tables, command, facts).write(RESULTS)
-
-
-def _commit() -> str:
-    here = Path(__file__).parent
-    try:
-        command = ("git", "describe", "--always", "--dirty", "--exclude=*")
-        return subprocess.run(
-            command, cwd=here, capture_output=True, text=True, check=True
-        ).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
+    return Report(name, title, text, tables, command, machine(PACKAGES)).write(RESULTS)

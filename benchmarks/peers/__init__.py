@@ -17,6 +17,9 @@ from benchmarks import methods
 from benchmarks.methods import Measured, Method
 from groundshift.types import Estimate
 
+PACKAGES = ("opencv-python-headless", "scikit-image", "OpenPIV", "al-dic")
+"""Whose versions belong to the results."""
+
 
 @dataclass(frozen=True)
 class _Peer(ABC):

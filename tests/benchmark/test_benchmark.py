@@ -2,6 +2,9 @@
 
 import json
 import math
+import signal
+import subprocess
+import sys
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,6 +15,7 @@ from groundshift.benchmark import SUITES, results
 from groundshift.benchmark.cases import MARGIN, Case, Pair
 from groundshift.benchmark.chosen import STANDARD, expression, matcher_of
 from groundshift.benchmark.cost import costs
+from groundshift.benchmark.figures import figure
 from groundshift.benchmark.real import KNOWN, real
 from groundshift.benchmark.run import measure, ordered, run, scored
 from groundshift.benchmark.tables import suite_tables
@@ -154,10 +158,21 @@ class TestRuns:
         )
         monkeypatch.chdir(tmp_path)
         failed, fine = measure(SMALL, 0, ["brittle:Brittle()", MATCHER], "test")
+        assert failed.failed
+        assert not fine.failed
         assert failed.score["density"] == 0
         assert failed.score["mae"] is failed.ratio is None
         assert set(failed.score) == set(fine.score)
         assert "no convergence" in caplog.text
+        table = suite_tables("zero", [failed])[0]
+        assert table.rows[0][1] == "failed"
+        assert figure("zero", [failed]).axes[0].get_xscale() == "linear"
+        # It may be mended: the next run tries again.
+        setting = results.Setting("c", "1", "test")
+        results.resume(tmp_path / "out", setting)
+        for record in (failed, fine):
+            results.keep(tmp_path / "out", record)
+        assert results.resume(tmp_path / "out", setting) == [fine]
         monkeypatch.setattr(NCC, "__call__", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             measure(SMALL, 0, [MATCHER], "test")
@@ -239,6 +254,39 @@ class TestCommand:
         assert "![Mean absolute error, zero](benchmark-zero.png)" in text
         assert (out / "benchmark-zero.png").stat().st_size > 1000
         assert not (out / results.PARTIAL).exists()
+
+    def test_results_of_another_command_stay(self, tmp_path, monkeypatch, capsys):
+        out = tmp_path / "out"
+        out.mkdir()
+        (out / "benchmark.json").write_text('{"command": "groundshift benchmark other"}')
+        assert command("benchmark", out, "--suite", "zero") == 2
+        assert "holds the results of another command" in capsys.readouterr().err
+        assert command("benchmark", tmp_path / "no" / "out", "--suite", "zero") == 2
+        assert "does not exist" in capsys.readouterr().err
+
+    def test_the_same_command_goes_on_after_an_interruption(self, tmp_path):
+        # The second pair takes for ever.
+        code = (
+            "import sys, time; from groundshift import cli; import groundshift.benchmark.run\n"
+            "run = sys.modules['groundshift.benchmark.run']\n"
+            "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+            "measure = run.measure\n"
+            "def slow(case, number, *rest):\n"
+            "    if number: print('waiting', flush=True); time.sleep(60)\n"
+            "    return measure(case, number, *rest)\n"
+            "run.measure = slow\n"
+            "cli.main(sys.argv[1:])\n"
+        )
+        options = ("--suite", "zero", "--matchers", MATCHER, "--workers", "1", "--no-cost")
+        words = [sys.executable, "-c", code, "benchmark", str(tmp_path / "out"), *options]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        with subprocess.Popen(words, **pipes) as process:
+            assert process.stdout.readline().startswith("waiting")
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=60)
+        assert process.returncode == 130
+        assert "the same command goes on from here" in said
+        assert len((tmp_path / "out" / results.PARTIAL).read_text().splitlines()) == 2
 
     @pytest.mark.parametrize(
         ("options", "message"),

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -10,8 +11,8 @@ from groundshift.synth import optics
 from groundshift.synth.bank import Bank, Stack
 from groundshift.synth.families import FAMILIES
 from groundshift.synth.levels import Scale
-from groundshift.synth.motions import Constant, Fault, Sum, distance_of, visible
-from groundshift.synth.recipe import Recipe, draw
+from groundshift.synth.motions import Constant, Fault, Scaled, Sum, distance_of, visible
+from groundshift.synth.recipe import Recipe, check, draw, motion_of
 
 EACH = (*FAMILIES, "volcano")
 
@@ -128,3 +129,32 @@ def test_distances_are_those_to_the_nearest_jump() -> None:
 def test_what_cannot_be_drawn_is_refused_at_once(values: dict, message: str) -> None:
     with pytest.raises(GroundshiftError, match=message):
         Recipe(**values)
+
+
+def test_earthquakes_and_volcanoes_move_what_can_be_seen() -> None:
+    at = torch.linspace(0, 63, 33, dtype=torch.float64)
+    y, x = torch.meshgrid(at, at, indexing="ij")
+    recipe = Recipe(size=64, moved=(0.5, 2.0), spacing=(30.0, 30.0))
+    scaled = 0
+    for index in range(6):
+        for family in ("earthquake", "volcano"):
+            rng = np.random.default_rng(index)
+            motion = motion_of(family, rng, recipe)
+            largest = float(torch.hypot(*motion(y, x)).max())
+            assert 0.5 - 1e-9 <= largest <= 2 + 1e-9
+            if isinstance(motion, Scaled):
+                scaled += 1
+                assert torch.equal(motion.distance(y, x), distance_of(motion.motion, y, x))
+    assert scaled
+
+
+def test_a_recipe_of_measured_fields_alone_needs_some() -> None:
+    check(Recipe(), None)
+    with pytest.raises(GroundshiftError, match="pack one with"):
+        check(Recipe(motions=(("measured", 1.0), ("zero", 0.0))), None)
+
+
+@pytest.mark.parametrize("spacing", [(0.0, 30.0), (30.0, 1.0)])
+def test_ranges_are_ranges(spacing: tuple[float, float]) -> None:
+    with pytest.raises(GroundshiftError, match="is no range within"):
+        Recipe(spacing=spacing)

@@ -20,7 +20,7 @@ from groundshift.errors import GroundshiftError, ImageError, OutputError
 from groundshift.io import samples as store
 from groundshift.io.samples import Layout, Samples
 from groundshift.synth.bank import Bank
-from groundshift.synth.recipe import Recipe, draw
+from groundshift.synth.recipe import Recipe, check, draw
 from groundshift.synth.rendering import one_thread, settle
 from groundshift.synth.stream import SENSORS, families_of, item
 from groundshift.tile.memory import cores
@@ -119,6 +119,7 @@ def simulate(
     layout = _layout(Path(out), recipe, samples, start, shard)
     file = None if bank is None else str(bank)
     job = _Job(layout, recipe, file, "" if file is None else _digest(file))
+    check(recipe, None if file is None else _bank(file, job.digest))
     store.create(layout, families_of(recipe), SENSORS, _facts(job))
     there = store.done(layout)
     todo = [k for k in range(layout.shards) if k not in there]

@@ -4,6 +4,7 @@ import ast
 import importlib
 import re
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from groundshift import config
@@ -29,6 +30,13 @@ def expression(text: str, suite: str) -> str:
 def is_foreign(text: str) -> bool:
     """Whether an expression names a matcher of another package."""
     return FOREIGN.fullmatch(text.strip()) is not None
+
+
+def packages_of(texts: Iterable[str]) -> tuple[str, ...]:
+    """Name the distributions that modules of foreign matchers list as their ``PACKAGES``."""
+    modules = {match[1] for text in texts if (match := FOREIGN.fullmatch(text.strip()))}
+    listed = (getattr(sys.modules.get(name), "PACKAGES", ()) for name in sorted(modules))
+    return tuple(dict.fromkeys(name for names in listed for name in names))
 
 
 def matcher_of(text: str) -> Matcher:

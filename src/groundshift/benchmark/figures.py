@@ -23,10 +23,12 @@ def figure(suite: str, records: Sequence[Record]) -> Figure:
     )[:, 0]
     for panel, table in zip(panels, tables, strict=True):
         own = [record for record in records if record.table == table]
-        places = np.arange(len(columns[table]))
+        places, some = np.arange(len(columns[table])), False
         for index, matcher in enumerate(matchers):
+            errors = np.array(mean_errors(own, matcher, columns[table]))
+            some |= bool((errors > 0).any())
             panel.plot(
-                mean_errors(own, matcher, columns[table]),
+                np.where(errors > 0, errors, np.nan),
                 places,
                 MARKERS[index % len(MARKERS)],
                 color=f"C{index % 10}",
@@ -35,7 +37,8 @@ def figure(suite: str, records: Sequence[Record]) -> Figure:
             )
         panel.set_yticks(places, columns[table])
         panel.set_ylim(len(places) - 0.5, -0.5)
-        panel.set_xscale("log")
+        if some:  # else there is nothing to scale
+            panel.set_xscale("log")
         panel.grid(visible=True, which="both", axis="both", alpha=0.25)
         panel.set_title(f"{suite}: {table}", fontsize=10, loc="left")
     panels[-1].set_xlabel("mean absolute error, px")

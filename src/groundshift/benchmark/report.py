@@ -6,6 +6,7 @@ import json
 import math
 import os
 import platform
+import subprocess
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -75,7 +76,8 @@ def machine(packages: Sequence[str]) -> dict[str, Value]:
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     model = next((line.split(":")[1].strip() for line in lines if "model name" in line), "")
-    facts: dict[str, Value] = {
+    facts: dict[str, Value] = {"commit": commit} if (commit := _commit()) else {}
+    facts |= {
         "processor": model or platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
         "system": platform.system(),
@@ -87,6 +89,26 @@ def machine(packages: Sequence[str]) -> dict[str, Value]:
         except PackageNotFoundError:
             facts[package] = "not installed"
     return facts
+
+
+def _commit() -> str:
+    """Return the commit of the package, where it is used from a checkout."""
+    command = ("git", "describe", "--always", "--dirty", "--exclude=*")
+    try:
+        tracked = subprocess.run(
+            ("git", "ls-files", "--error-unmatch", Path(__file__).name),
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            check=False,
+        )
+        if tracked.returncode:
+            return ""
+        done = subprocess.run(
+            command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return done.stdout.strip()
 
 
 class Report(NamedTuple):

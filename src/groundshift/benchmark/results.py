@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from groundshift.benchmark.chosen import packages_of
 from groundshift.benchmark.cost import Cost
 from groundshift.benchmark.figures import figure
 from groundshift.benchmark.report import Plot, Report, machine
@@ -18,7 +19,10 @@ PACKAGES = ("groundshift", "torch", "numpy", "scipy")
 TEXT = """Every pair has exact truth and is made by the package from its number; those of this
 split are used for nothing else. Errors are in pixels, over both components, at the centres of each
 matcher's own cells, at least 64 px from the border of a synthetic pair; what cannot be measured
-(hidden, moved out, in shadow) does not count. Statistics are means over pairs. In brackets: share
+(hidden, moved out, in shadow) does not count. Statistics are means over the pairs that a matcher
+has a value for: compare distances from faults and rises between matchers that measure alike. The
+limit is that of incoherent tracking with a window of 32 px; larger windows can be below it, optical
+pairs and pairs without speckle of one look have none. In brackets: share
 of cells with a result, where below 0.995. "68 %" and "95 %": share of errors within those intervals
 of the predicted sigma. "AUSE": area under the sparsification error, 0 if sigma ranks errors
 perfectly. "outliers": vectors with a normalised median residual above 3, or wrong by more than
@@ -40,10 +44,20 @@ def resume(folder: Path, setting: Setting) -> list[Record]:
     Raises
     ------
     OutputError
-        If they are of another version or split, or the folder cannot be made.
+        If they are of another version or split, the folder holds the results of another command,
+        or it cannot be made.
     """
+    whole = folder / "benchmark.json"
+    if whole.exists() and json.loads(whole.read_text())["command"] != setting.command:
+        raise OutputError(
+            f"{folder} holds the results of another command; choose another OUT, or delete {whole}"
+        )
+    if not folder.parent.is_dir():
+        raise OutputError(
+            f"the folder {folder.parent} does not exist; make it, or choose another OUT"
+        )
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(exist_ok=True)
     except OSError as error:
         raise OutputError(f"cannot make the folder {folder}: {error.strerror}") from error
     path = folder / PARTIAL
@@ -68,7 +82,9 @@ def resume(folder: Path, setting: Setting) -> list[Record]:
 
 
 def keep(folder: Path, record: Record) -> None:
-    """Add one record to those of the unfinished run."""
+    """Add one record to those of the unfinished run; not a failure, which may be mended."""
+    if record.failed:
+        return
     with (folder / PARTIAL).open("a") as file:
         file.write(json.dumps(record) + "\n")
 
@@ -85,7 +101,8 @@ def write(
         tables += [first._replace(plot=plot), *others]
     if costs:
         tables.append(cost_table(costs))
-    facts = {"split": setting.split} | machine(PACKAGES)
+    foreign = packages_of({record.matcher for record in records})
+    facts = {"split": setting.split} | machine((*PACKAGES, *foreign))
     report = Report("benchmark", "Benchmark", TEXT, tables, setting.command, facts)
     written = report.write(
         folder,

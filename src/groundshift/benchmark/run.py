@@ -38,6 +38,8 @@ class Record(NamedTuple):
     ratio: float | None
     """Mean absolute error over the limit of incoherent tracking in a window of 32 px."""
     score: dict[str, float | None]
+    failed: bool = False
+    """Whether a foreign matcher raised an error instead."""
 
     @property
     def key(self) -> tuple[str, str, str, int, str]:
@@ -103,6 +105,7 @@ def measure(case: AnyCase, number: int, matchers: Sequence[str], split: str) -> 
     records = []
     for text in matchers:
         matcher = matcher_of(expression(text, case.suite))
+        failed = False
         try:
             found = scored(matcher, pair)
         except Exception as error:
@@ -111,11 +114,14 @@ def measure(case: AnyCase, number: int, matchers: Sequence[str], split: str) -> 
                 raise
             place = f"{case.suite}, {case.table}, {case.column}, pair {number}"
             log.warning("%s failed on %s (%r): counted as no result", text, place, error)
+            failed = True
             found = dict.fromkeys((*Score._fields, "rise"), math.nan) | {"density": 0.0}
         ratio = found["mae"] / pair.limit
         values = {name: _number(value) for name, value in found.items()}
         records.append(
-            Record(case.suite, case.table, case.column, number, text, _number(ratio), values)
+            Record(
+                case.suite, case.table, case.column, number, text, _number(ratio), values, failed
+            )
         )
     return records
 

@@ -95,13 +95,18 @@ def _by_case(
 
 
 def _error(records: Sequence[Record]) -> str:
+    failed = sum(record.failed for record in records)
+    if failed == len(records):
+        return "failed"
     error = _mean(record.score["mae"] for record in records)
     density = _mean(record.score["density"] for record in records)
-    return f"{error:.3f}" + (f" ({density:.2f})" if density < 0.995 else "")
+    shown = f"{error:.3f}" + (f" ({density:.2f})" if density < 0.995 else "")
+    return shown + (f", {failed} failed" if failed else "")
 
 
 def _ratio(records: Sequence[Record]) -> str:
-    return f"{_mean(record.ratio for record in records):.2f}"
+    ratio = _mean(record.ratio for record in records)
+    return "" if math.isnan(ratio) else f"{ratio:.2f}"
 
 
 def _mean(values: Iterable[float | None]) -> float:

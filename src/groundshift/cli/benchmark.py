@@ -4,13 +4,14 @@ import os
 import shlex
 import sys
 import time
+from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from groundshift.cli.common import Verbose, start
+from groundshift.cli.common import Verbose, clock, start
 from groundshift.errors import GroundshiftError
 
 REAL = "real"
@@ -95,19 +96,30 @@ def benchmark(
     command = shlex.join(["groundshift", *sys.argv[1:]])
     setting = results.Setting(command, version("groundshift"), split.value)
     records = results.resume(out, setting)
+    at_a_time = workers or os.cpu_count() or 1
     total = sum(case.pairs for case in cases) * len(chosen)
-    begun, before = time.monotonic(), len(records)
-    for record in run(
-        cases, chosen, split.value, workers=workers or os.cpu_count() or 1, done=records
-    ):
-        records.append(record)
-        results.keep(out, record)
-        if sys.stderr.isatty():
-            rate = (time.monotonic() - begun) / (len(records) - before)
-            left = rate * (total - len(records)) / 60
-            typer.echo(f"\r{len(records)} of {total}, {left:.0f} min left   ", nl=False, err=True)
-    if sys.stderr.isatty():
-        typer.echo("", err=True)
+    _measure(run(cases, chosen, split.value, workers=at_a_time, done=records), records, out, total)
     measured = costs(chosen, names[0] if names[0] != REAL else "zero") if cost else []
     for path in results.write(out, setting, ordered(records, cases, chosen), measured):
         typer.echo(f"wrote        {path}")
+
+
+def _measure(found: Iterator[Any], records: list[Any], out: Path, total: int) -> None:
+    """Take records as they come, keep each, and say how long it takes."""
+    from groundshift.benchmark import results
+
+    begun, before = time.monotonic(), len(records)
+    try:
+        for record in found:
+            records.append(record)
+            results.keep(out, record)
+            if sys.stderr.isatty():
+                rate = (time.monotonic() - begun) / (len(records) - before)
+                left = clock(rate * (total - len(records)))
+                typer.echo(f"\r{len(records)} of {total}, {left} left   ", nl=False, err=True)
+    except KeyboardInterrupt:
+        typer.echo("\ngroundshift: interrupted; the same command goes on from here", err=True)
+        # Not sys.exit, which waits for the pairs that are being measured.
+        os._exit(130)
+    if sys.stderr.isatty():
+        typer.echo("", err=True)

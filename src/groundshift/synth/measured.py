@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from groundshift.errors import GroundshiftError
 from groundshift.synth import spline
 from groundshift.synth.gridded import Gridded
 
@@ -93,18 +92,8 @@ def measured(rng: np.random.Generator, size: int, fields: Sequence[MotionField])
     size
         Side of the image, pixels.
     fields
-        To draw from, all alike.
-
-    Raises
-    ------
-    GroundshiftError
-        Without a field.
+        To draw from, all alike; one at least.
     """
-    if not fields:
-        raise GroundshiftError(
-            'motions "measured" need a bank with fields of this split; pack one with '
-            "groundshift pack --motions FOLDER"
-        )
     field = fields[int(rng.integers(len(fields)))]
     placement = _placement(rng, size, field)
     target = float(np.exp(rng.uniform(*np.log(SPEEDS)))) * float(rng.choice((-1, 1)))

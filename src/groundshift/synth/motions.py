@@ -109,6 +109,23 @@ class Sum:
         return sum(p[0] for p in parts), sum(p[1] for p in parts)  # type: ignore[return-value]
 
 
+@dataclass(frozen=True)
+class Scaled:
+    """A motion times a number."""
+
+    motion: Motion
+    factor: float
+
+    def __call__(self, y: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Displacement at the coordinates."""
+        dy, dx = self.motion(y, x)
+        return dy * self.factor, dx * self.factor
+
+    def distance(self, y: Tensor, x: Tensor) -> Tensor:
+        """Distance to the nearest jump, pixels."""
+        return distance_of(self.motion, y, x)
+
+
 def origin_of(
     motion: Motion, y: Tensor, x: Tensor, iterations: int = 60, tolerance: float = 1e-9
 ) -> tuple[Tensor, Tensor, Tensor]:

@@ -5,6 +5,8 @@ from the recipe's seed, its split and ``i`` alone. What the numbers of a batch o
 differs, since each device has its own stream.
 """
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import NamedTuple
@@ -17,8 +19,8 @@ from groundshift.synth import optical_scene, radar_scene
 from groundshift.synth.bank import Bank
 from groundshift.synth.earthquake import earthquake
 from groundshift.synth.families import FAMILIES
-from groundshift.synth.measured import measured
-from groundshift.synth.motions import Motion
+from groundshift.synth.measured import MotionField, measured
+from groundshift.synth.motions import Motion, Scaled
 from groundshift.synth.radar_scene import RadarShares
 from groundshift.synth.sample import Sample
 from groundshift.synth.texture import Texture
@@ -27,6 +29,10 @@ from groundshift.synth.volcano import volcano
 SPLITS = {"train": 0, "validation": 1, "test": 2}
 KNOWN = (*FAMILIES, "earthquake", "volcano", "measured")
 """Families of motion."""
+RANGES = {"coherence": (0.0, 1.0), "spacing": (1e-3, math.inf), "moved": (0.0, math.inf)}
+"""What ranges of a recipe must lie within."""
+LOOKED_AT = 33
+"""Rows and columns of points at which the displacement of a motion is looked at."""
 SMALLEST = 16
 """Pixels of an image that any sensor can render."""
 
@@ -68,6 +74,9 @@ class Recipe:
     """Range of the coherence of radar pairs, before what ruptures, slides and time take away."""
     spacing: tuple[float, float] = (0.5, 30.0)
     """Of the pixels, metres: how large faults and magma chambers appear."""
+    moved: tuple[float, float] = (0.3, 10.0)
+    """Range of the largest displacement of earthquakes and volcanoes in an image, pixels: others
+    are scaled into it. Half of them would be too small to be seen."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be drawn, before a long run begins."""
@@ -95,9 +104,36 @@ class Recipe:
         for name in ("radar", "plain", "real", "dates"):
             if not 0 <= getattr(self, name) <= 1:
                 raise GroundshiftError(f"{name}={getattr(self, name)} is no share; pass 0 to 1")
-        low, high = self.coherence
-        if not 0 <= low <= high <= 1:
-            raise GroundshiftError(f"coherence={self.coherence} is no range within 0 to 1")
+        for name, (least, most) in RANGES.items():
+            low, high = getattr(self, name)
+            if not least <= low <= high <= most:
+                raise GroundshiftError(
+                    f"{name}={getattr(self, name)} is no range within {least:g} to {most:g}; "
+                    "pass two numbers, the smaller one first"
+                )
+
+
+def check(recipe: Recipe, bank: Bank | None) -> None:
+    """Refuse what no sample of a recipe can be drawn from.
+
+    Raises
+    ------
+    GroundshiftError
+        If it asks for nothing but measured fields, and there are none.
+    """
+    if {name for name, weight in recipe.motions if weight} == {"measured"}:
+        fields_of(recipe, bank)
+
+
+def fields_of(recipe: Recipe, bank: Bank | None) -> Sequence[MotionField]:
+    """Return the measured fields of a recipe's split; an error if there are none."""
+    found = () if bank is None else bank.motions_of(recipe.split)
+    if not found:
+        raise GroundshiftError(
+            'motions "measured" need a bank with fields of this split; pack one with '
+            "groundshift pack --motions FOLDER"
+        )
+    return found
 
 
 class Draw(NamedTuple):
@@ -149,10 +185,23 @@ def motion_of(
     if family in FAMILIES:
         return FAMILIES[family](rng, recipe.size)
     if family == "measured":
-        return measured(rng, recipe.size, () if bank is None else bank.motions_of(recipe.split))
+        return measured(rng, recipe.size, fields_of(recipe, bank))
     low, high = np.log(recipe.spacing)
     spacing = float(np.exp(rng.uniform(low, high)))
-    return (earthquake if family == "earthquake" else volcano)(rng, recipe.size, spacing)
+    motion = (earthquake if family == "earthquake" else volcano)(rng, recipe.size, spacing)
+    return _visible(motion, recipe, rng)
+
+
+def _visible(motion: Motion, recipe: Recipe, rng: np.random.Generator) -> Motion:
+    """Scale a motion whose largest displacement is out of range to one within."""
+    at = torch.linspace(0, recipe.size - 1, LOOKED_AT, dtype=torch.float64)
+    dy, dx = motion(*torch.meshgrid(at, at, indexing="ij"))
+    largest = float(torch.hypot(dy, dx).max())
+    low, high = recipe.moved
+    if low <= largest <= high or largest == 0:
+        return motion
+    target = np.exp(rng.uniform(np.log(max(low, 1e-3)), np.log(high)))
+    return Scaled(motion, float(target) / largest)
 
 
 def _family(recipe: Recipe, bank: Bank | None, rng: np.random.Generator) -> str:

@@ -17,6 +17,7 @@ from groundshift.errors import OutputError
 from groundshift.nets.guess import first_guess
 from groundshift.nets.losses import Truth, error_scale, loss
 from groundshift.synth.bank import Bank
+from groundshift.synth.recipe import check
 from groundshift.synth.stream import Item, Stream
 from groundshift.train.config import PRESETS, TrainConfig
 from groundshift.train.pool import Pool
@@ -74,6 +75,7 @@ def train(
     OutputError
         If the folder holds a run of another config.
     """
+    check(config.recipe, bank)
     place = join(device)
     leads = rank() == 0
     if leads:
