@@ -52,7 +52,8 @@ def costs(matchers: Sequence[str], suite: str) -> list[Cost]:
 
 
 def _cost(text: str, suite: str, reference: Tensor, secondary: Tensor) -> Cost:
-    matcher = matcher_of(expression(text, suite))
+    text = expression(text, suite)
+    matcher = matcher_of(text)
     match_whole(matcher, *(image[:CORNER, :CORNER].clone() for image in (reference, secondary)))
     held, wall, cpu = _resident(), time.perf_counter(), time.process_time()
     found = match_whole(matcher, reference, secondary)

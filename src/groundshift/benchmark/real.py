@@ -103,10 +103,20 @@ KNOWN = (
         "insar_pair_despeckcl/insar_test_data.mat:ampl_slave",
         "amplitude",
     ),
+    *(
+        RealCase(
+            "no motion",
+            column,
+            f"sar_change_pairs/{name}_1.bmp",
+            f"sar_change_pairs/{name}_2.bmp",
+            "amplitude",
+        )
+        for column, name in (("ERS-2 Bern, flood", "bern"), ("ERS-2 San Francisco", "san"))
+    ),
     *(_shifted(*shift) for shift in ((0, 0.25), (0, 0.5), (0, -0.25), (0.25, 0.25))),
 )
-"""Sentinel-1 over rain forest, 12 days apart; a city after two years; a pair of one radar; chips
-of Sentinel-2 that CNES shifted."""
+"""Sentinel-1 over rain forest, 12 days apart; a city after two years; a pair of one radar; two
+of another, filtered, with a flood or water between; chips of Sentinel-2 that CNES shifted."""
 
 
 def real(folder: Path) -> tuple[RealCase, ...]:

@@ -56,7 +56,7 @@ def suite_tables(suite: str, records: Sequence[Record]) -> list[Table]:
 def cost_table(costs: Sequence[Cost]) -> Table:
     """Show what each matcher costs."""
     columns = ("matcher", "s/Mpx", "CPU s/Mpx", "GB/Mpx", "nodes/s")
-    rows = [[cost.matcher, *cost[1:]] for cost in costs]
+    rows = [[shown(cost.matcher, ""), *cost[1:]] for cost in costs]
     text = "One pair of 1024 x 1024 px in one thread and a process of its own."
     return Table("Cost", columns, rows, text)
 

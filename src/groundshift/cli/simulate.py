@@ -140,6 +140,7 @@ class _Reporter:
     def _project(self, progress: Any) -> None:
         """Say what the whole store will take, from the first shards."""
         free = shutil.disk_usage(self._out.parent).free
+        left = progress.total - progress.before
         workers = f"{progress.workers} worker{'s' if progress.workers > 1 else ''}"
         typer.echo(
             f"measured    {progress.rate:.3g} samples per second with {workers}, "
@@ -147,8 +148,8 @@ class _Reporter:
         )
         typer.echo(
             f"projected   {progress.total:,} samples of {self._size} x {self._size}: "
-            f"{_size(progress.total * progress.bytes_each)}, "
-            f"{clock(progress.total / progress.rate)} in all ({_size(free)} are free)"
+            f"{_size(progress.total * progress.bytes_each)}, {clock(left / progress.rate)} "
+            f"{'for the rest' if progress.before else 'in all'} ({_size(free)} are free)"
         )
 
     def _bar(self, progress: Any) -> None:
