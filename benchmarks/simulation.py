@@ -2,7 +2,7 @@
 
 import torch
 
-from benchmarks import speckle_statistics, tracking_laws, warp_errors
+from benchmarks import determinism, speckle_statistics, tracking_laws, warp_errors
 from benchmarks.report import Table
 
 TITLE = "Exactness of simulated imagery"
@@ -22,4 +22,5 @@ def tables() -> list[Table]:
         speckle_statistics.distributions(),
         speckle_statistics.long_averages(),
         *tracking_laws.tables(),
+        *determinism.tables(),
     ]
