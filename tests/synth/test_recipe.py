@@ -154,7 +154,10 @@ def test_a_recipe_of_measured_fields_alone_needs_some() -> None:
         check(Recipe(motions=(("measured", 1.0), ("zero", 0.0))), None)
 
 
-@pytest.mark.parametrize("spacing", [(0.0, 30.0), (30.0, 1.0)])
-def test_ranges_are_ranges(spacing: tuple[float, float]) -> None:
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [("spacing", (0.0, 30.0)), ("spacing", (30.0, 1.0)), ("moved", (0.3, math.inf))],
+)
+def test_ranges_are_ranges(name: str, values: tuple[float, float]) -> None:
     with pytest.raises(GroundshiftError, match="is no range within"):
-        Recipe(spacing=spacing)
+        Recipe(**{name: values})

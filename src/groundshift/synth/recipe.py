@@ -29,7 +29,7 @@ from groundshift.synth.volcano import volcano
 SPLITS = {"train": 0, "validation": 1, "test": 2}
 KNOWN = (*FAMILIES, "earthquake", "volcano", "measured")
 """Families of motion."""
-RANGES = {"coherence": (0.0, 1.0), "spacing": (1e-3, math.inf), "moved": (0.0, math.inf)}
+RANGES = {"coherence": (0.0, 1.0), "spacing": (1e-3, math.inf), "moved": (0.0, 1e3)}
 """What ranges of a recipe must lie within."""
 LOOKED_AT = 33
 """Rows and columns of points at which the displacement of a motion is looked at."""
@@ -200,7 +200,7 @@ def _visible(motion: Motion, recipe: Recipe, rng: np.random.Generator) -> Motion
     low, high = recipe.moved
     if low <= largest <= high or largest == 0:
         return motion
-    target = np.exp(rng.uniform(np.log(max(low, 1e-3)), np.log(high)))
+    target = np.exp(rng.uniform(*np.log(np.maximum(recipe.moved, 1e-3))))
     return Scaled(motion, float(target) / largest)
 
 
