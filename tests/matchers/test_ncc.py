@@ -1,5 +1,7 @@
 """NCC against a slow loop, and its sums by two ways."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -128,3 +130,13 @@ def test_strips_that_are_cut_are_the_same(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(ncc, "VOLUME", 20_000)
     for one, two in zip(whole, matcher(reference, secondary), strict=True):
         assert torch.allclose(one, two, atol=1e-4, equal_nan=True)
+
+
+def test_noise_as_fine_as_a_pixel_is_not_taken_for_a_match():
+    # The logarithm of a neighbour near zero once put peaks far above every sample.
+    noise = torch.randn(2, 256, 256, generator=torch.Generator().manual_seed(5)).abs()
+    matcher = NCC(window=24, search=6, stride=4, peak=Gaussian())
+    found = match(matcher, *noise)
+    assert float(torch.isnan(found.dy).float().mean()) > 0.93
+    everything = match(replace(matcher, false_alarm=1.0), *noise).score
+    assert float(everything.nan_to_num().max()) < 0.5

@@ -26,7 +26,7 @@ from torch.nn.functional import pad
 
 from groundshift.matchers.follow import WARP_CELL, deform, follow_margin
 from groundshift.matchers.ncc import LEAST_SHARE
-from groundshift.matchers.peak import PRECISION, significant
+from groundshift.matchers.peak import PRECISION, independent, significant
 from groundshift.matchers.stage import Called, where
 from groundshift.matchers.texture import Texture
 from groundshift.matchers.windows import (
@@ -189,9 +189,9 @@ class LeastSquares(Called):
         self, estimate: Estimate, bands: tuple[Tensor, Tensor], window: Window
     ) -> Estimate:
         """Leave out what chance could have found."""
-        density = bands[0] * bands[1]
-        trials = 2.25 * density * (2 * self.limit + 1) ** 2
-        sure = significant(estimate.score, density * window.side**2, trials, self.false_alarm)
+        samples = independent(bands)
+        trials = samples * (2 * self.limit + 1) ** 2
+        sure = significant(estimate.score, samples * window.side**2, trials, self.false_alarm)
         return where(sure, estimate)
 
     def _cells(

@@ -22,7 +22,7 @@ from torch import Tensor
 from groundshift.errors import MatcherError
 from groundshift.matchers.follow import WARP_CELL, follow, follow_margin
 from groundshift.matchers.lagged import lagged_cell_sums, masked_cell_sums
-from groundshift.matchers.peak import Gaussian, Sinc, law_sigma, significant
+from groundshift.matchers.peak import Gaussian, Sinc, independent, law_sigma, significant
 from groundshift.matchers.stage import Called, where
 from groundshift.matchers.texture import Texture
 from groundshift.matchers.windows import (
@@ -164,9 +164,9 @@ class NCC(Called):
         self, estimate: Estimate, bands: tuple[Tensor, Tensor], window: Window
     ) -> Estimate:
         """Leave out what chance could have found."""
-        density = bands[0] * bands[1]
-        trials = 2.25 * density * (2 * self.search + 1) ** 2
-        sure = significant(estimate.score, density * window.side**2, trials, self.false_alarm)
+        samples = independent(bands)
+        trials = samples * (2 * self.search + 1) ** 2
+        sure = significant(estimate.score, samples * window.side**2, trials, self.false_alarm)
         return where(sure, estimate)
 
     def _peaks(self, volume: Tensor, window: Window) -> Estimate:

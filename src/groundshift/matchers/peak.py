@@ -43,6 +43,14 @@ class Peak(NamedTuple):
     """``-d2(ln value)/dx2``, per square pixel."""
 
 
+LEAST = 0.15
+"""Of the highest sample: a lower neighbour says no more about where a Gaussian peak is.
+
+Not even speckle as fine as a pixel falls off faster; what does is noise, whose logarithm would put
+the peak far above every sample.
+"""
+
+
 @dataclass(frozen=True)
 class Gaussian:
     """Three-point Gaussian fit on each axis."""
@@ -55,7 +63,8 @@ class Gaussian:
     def __call__(self, surface: Tensor) -> Peak:
         """Find the maxima of surfaces ``(n, L, L)`` whose middle lag is zero."""
         iy, ix, patch, inside = highest(surface, self.reach)
-        logs = patch.clamp(min=1e-6).log()
+        middle = patch[:, 1:2, 1:2]
+        logs = torch.maximum(patch, LEAST * middle).clamp(min=1e-6).log()
         middle = logs[:, 1, 1]
         oy, cy = _vertex(logs[:, 0, 1], middle, logs[:, 2, 1])
         ox, cx = _vertex(logs[:, 1, 0], middle, logs[:, 1, 2])
@@ -189,26 +198,34 @@ def band_of_speckle(neighbour: Tensor) -> Tensor:
     return ((6 * drop * (1 + 0.3 * drop)).sqrt() / math.pi).clamp(0.01, 1)
 
 
-def significant(rho: Tensor, cells: Tensor, trials: Tensor, false_alarm: float) -> Tensor:
-    """Whether a correlation is higher than chance would make the highest of so many.
+def independent(bands: tuple[Tensor, Tensor]) -> Tensor:
+    """Independent samples in a pixel of speckle of these bandwidths, cycles per pixel.
 
-    Two unrelated speckle patterns correlate by chance with a deviation of ``2 / (3 sqrt(N))`` for
-    ``N`` resolution cells: their squared autocorrelation ``sinc**4`` sums to 2/3 of a cell per
-    axis.
+    How correlations of unrelated patterns scatter follows from the squared autocorrelation,
+    ``sinc**4``, which sums to 2/3 of a resolution cell per axis; but no axis has more than one
+    sample in a pixel.
+    """
+    by, bx = ((1.5 * band).clamp(max=1) for band in bands)
+    return by * bx
+
+
+def significant(rho: Tensor, samples: Tensor, trials: Tensor, false_alarm: float) -> Tensor:
+    """Whether a correlation is higher than chance would make the highest of so many.
 
     Parameters
     ----------
     rho
         Correlation of the windows.
-    cells
-        Resolution cells in the window.
+    samples
+        Independent samples in the window: unrelated windows correlate by chance with a deviation
+        of one over their root.
     trials
         Independent displacements among which the highest was taken.
     false_alarm
         Accepted probability that unrelated images pass.
     """
     threshold = torch.special.ndtri(1 - false_alarm / trials.double().clamp(min=1))
-    return rho > threshold / (2.25 * cells).sqrt()
+    return rho > threshold / samples.sqrt()
 
 
 def law_sigma(
