@@ -17,6 +17,7 @@ from groundshift.matchers import (
     Filtered,
     ForwardBackward,
     Gaussian,
+    Halved,
     LeastSquares,
     MultiWindow,
     PhaseCorrelation,
@@ -35,6 +36,8 @@ MATCHERS = [
     CoarseToFine(
         (NCC(window=40, search=5, stride=8, peak=Gaussian()), LeastSquares(), LeastSquares())
     ),
+    CoarseToFine((Halved(NCC(window=32, search=8, stride=8)), NCC(window=40, search=4, stride=8))),
+    Halved(NCC(window=48, search=6, stride=4, peak=Gaussian())),
     Filtered(HighPass(15), NCC(window=32, search=12, stride=8)),
     ForwardBackward(NCC(window=32, search=12, stride=8)),
     default(search=16),
@@ -70,7 +73,10 @@ def exactness(matcher: Matcher) -> float:
 
     The correlation surface of a window is not symmetric, and that of speckle amplitude, which has
     cusps, not quite band-limited; least squares works on the images, where identical means zero.
+    Means of 2 x 2 pixels alias, and so does what starts from them.
     """
+    if "Halved" in repr(matcher):
+        return 0.12
     return 5e-3 if "LeastSquares" in repr(matcher) else 0.04
 
 
@@ -128,8 +134,9 @@ def test_parts_of_a_pixel_within_sigma(matcher: Matcher) -> None:
     errors = errors[~torch.isnan(errors)]
     assert errors.numel() > 0.9 * 2 * inner(estimate.dy, edge).numel()
     assert 0.5 < errors.std() < 2
-    assert abs(float(inner(estimate.dy, edge).nanmean()) - 0.37) < 0.03
-    assert abs(float(inner(estimate.dx, edge).nanmean()) + 0.61) < 0.03
+    allowed = 0.1 if isinstance(matcher, Halved) else 0.03
+    assert abs(float(inner(estimate.dy, edge).nanmean()) - 0.37) < allowed
+    assert abs(float(inner(estimate.dx, edge).nanmean()) + 0.61) < allowed
 
 
 @each

@@ -4,7 +4,15 @@ import pytest
 import torch
 from torch.nn.functional import avg_pool2d
 
-from groundshift.nets.evidence import CELL, CHANNELS, WINDOWS, Images, evidence, standardised
+from groundshift.nets.evidence import (
+    CANDIDATES,
+    CELL,
+    CHANNELS,
+    WINDOWS,
+    Images,
+    evidence,
+    standardised,
+)
 from groundshift.nets.fusion import PERIOD, Fusion, FusionConfig
 from groundshift.synth.motions import Constant, Waves
 from groundshift.synth.sample import speckle_sample
@@ -25,10 +33,11 @@ class TestEvidence:
     def test_every_window_finds_what_is_left_of_a_shift(self, pair):
         guess = torch.tensor([0.3, 0.1])[None, :, None, None].expand(1, 2, 192, 192)
         found = evidence(images_of(pair), guess).candidates
-        assert found.shape == (1, len(WINDOWS), 2, 96, 96)
+        assert found.shape == (1, CANDIDATES, 2, 96, 96)
         inner = found[..., 36:-36, 36:-36]
         # A step of half a pixel overshoots: the curvature of speckle's correlation falls off.
-        for step, spread in zip(inner[0], (0.5, 0.35, 0.3, 0.3, 0.3), strict=True):
+        spreads = (0.5, 0.35, 0.3, 0.3, 0.3)
+        for step, spread in zip(inner[0], (*spreads, *spreads), strict=True):
             assert float((step[0] - 0.3).abs().mean()) < spread
             assert float((step[1] + 0.5).abs().mean()) < spread
 
@@ -51,6 +60,13 @@ class TestEvidence:
         rest = avg_pool2d(truth - uneven, CELL)
         error = (found.candidates[:, 1] - rest)[..., 40:-40, 40:-40]
         assert float(error.abs().mean()) < 0.5 * float(rest.abs().mean())
+
+    def test_the_second_kind_keeps_what_the_displacement_already_has(self):
+        sample = speckle_sample(Waves((1.0, 1.0), (60.0, 60.0)), size=256, coherence=1.0, seed=2)
+        truth = torch.stack([sample.dy, sample.dx])[None]
+        rest = evidence(images_of(sample), truth - 0.2).candidates[..., 40:-40, 40:-40] - 0.2
+        widest = rest[:, [WINDOWS - 1, CANDIDATES - 1]].abs().mean((0, 2, 3, 4))
+        assert float(widest[1]) < 0.05 < 0.3 < float(widest[0])
 
     def test_nothing_comes_of_nothing(self):
         flat = torch.full((1, 128, 128), 3.0)

@@ -13,7 +13,7 @@ from groundshift.synth.recipe import Recipe, draw
 from groundshift.synth.speckle import tracking_limit
 from groundshift.synth.stream import Stream, item
 from groundshift.train import State, TrainConfig, advance, rate_at, train, truth_of
-from groundshift.train.pool import Pool, turned
+from groundshift.train.pool import Pool, turned, with_search
 
 RECIPE = Recipe(size=64, radar=1.0, plain=1.0, motions=(("waves", 1.0), ("constant", 1.0)))
 FAMILIES = ("waves", "constant")
@@ -70,7 +70,7 @@ class TestRuns:
         counts = []
         state = State.begin(config, "cpu")
         state.net.register_forward_hook(lambda _net, _given, found: counts.append(len(found)))
-        pool = Pool(Stream(RECIPE), config, torch.device("cpu"), workers=0)
+        pool = Pool(Stream(RECIPE, also=with_search), config, torch.device("cpu"), workers=0)
         while state.step < config.steps:
             advance(config, state, pool)
         assert counts == [1, 1, 1, 2, 2, 2]
@@ -80,7 +80,7 @@ class TestPool:
     def test_what_is_drawn_follows_from_the_step(self):
         def batches(first):
             config = replace(TINY, pool=5, uses=1)
-            pool = Pool(Stream(RECIPE), config, torch.device("cpu"), workers=0)
+            pool = Pool(Stream(RECIPE, also=with_search), config, torch.device("cpu"), workers=0)
             drawn = {}
             for step in range(first, 5):
                 generator = torch.Generator().manual_seed(step)
@@ -95,6 +95,7 @@ class TestPool:
     @pytest.mark.parametrize("turn", range(8))
     def test_turned_samples_are_still_true(self, turn):
         sample = item(draw(RECIPE, 3), 3, FAMILIES)
+        sample["found"] = sample["motion"] + 0.5
         got = turned(sample, turn)
         y, x = 20, 41
         to = [63 - v if turn & bit else v for bit, v in ((1, y), (2, x))]
@@ -104,6 +105,9 @@ class TestPool:
             to, motion = to[::-1], motion[::-1]
         assert torch.equal(got["reference"][*to], sample["reference"][y, x])
         assert got["motion"][:, *to].tolist() == pytest.approx(motion)
+        half = got["found"] - got["motion"]
+        expected = [-0.5 if turn & bit else 0.5 for bit in (1, 2)]
+        assert half[:, *to].tolist() == pytest.approx(expected[::-1] if turn & 4 else expected)
 
 
 class TestLoss:

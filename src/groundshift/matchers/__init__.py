@@ -5,6 +5,7 @@ follow from it. Any other object that satisfies :class:`groundshift.types.Matche
 """
 
 from groundshift.matchers.compose import CoarseToFine, Filtered, ForwardBackward, MultiWindow
+from groundshift.matchers.halved import Halved
 from groundshift.matchers.lsm import LeastSquares
 from groundshift.matchers.ncc import NCC
 from groundshift.matchers.peak import Gaussian, Sinc
@@ -12,7 +13,14 @@ from groundshift.matchers.phase import PhaseCorrelation
 from groundshift.matchers.presets import default
 
 AnyMatcher = (
-    NCC | PhaseCorrelation | LeastSquares | MultiWindow | CoarseToFine | Filtered | ForwardBackward
+    NCC
+    | PhaseCorrelation
+    | LeastSquares
+    | MultiWindow
+    | CoarseToFine
+    | Halved
+    | Filtered
+    | ForwardBackward
 )
 """Every matcher that comes with the package."""
 
@@ -23,6 +31,7 @@ __all__ = [
     "Filtered",
     "ForwardBackward",
     "Gaussian",
+    "Halved",
     "LeastSquares",
     "MultiWindow",
     "PhaseCorrelation",

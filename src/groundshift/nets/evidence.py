@@ -25,19 +25,24 @@ CELL = 2
 WARP = 4
 """The displacement is held constant over squares of this many pixels."""
 TAPS = 8
-WINDOWS = (5, 9, 17, 33, 65)
-"""Sides of windows, cells: 10, 18, 34, 66 and 130 px."""
+FINE = (5, 9, 17)
+"""Sides of windows, cells: 10, 18 and 34 px."""
+WIDE = (17, 33)
+"""Sides of windows, squares of `WARP` pixels: 68 and 132 px."""
+WINDOWS = len(FINE) + len(WIDE)
+CANDIDATES = 2 * WINDOWS
+"""Changes of the displacement that are offered: two for each window."""
 LAGS = tuple((dy, dx) for dy in (-2, 0, 2) for dx in (-2, 0, 2) if dy or dx)
 """Of products beside the middle one, pixels."""
-LAG_WINDOW = 17
-"""Side of the window over which those are averaged, cells."""
-FLAT = 33
-"""Side of the window whose mean displacement is subtracted, cells."""
+LAG_WINDOWS = (7, 17)
+"""Sides of the windows over which those are averaged, cells."""
+FLAT = 17
+"""Side of the window whose mean displacement is subtracted, squares of `WARP` pixels."""
 LONGEST = 1.5
 """Pixels: beyond, a gradient says nothing."""
 SOFT = 0.05
 """Curvature that is added to every window's: without texture there is no step."""
-CHANNELS = 7 + 3 * len(WINDOWS) + len(LAGS) + 2 + 2 * CELL**2 + 1
+CHANNELS = 7 + 5 * WINDOWS + len(LAG_WINDOWS) * len(LAGS) + 2 + 2 * CELL**2 + 1
 
 
 class Images(NamedTuple):
@@ -74,7 +79,11 @@ class Evidence(NamedTuple):
     channels: Tensor
     """``(B, CHANNELS, H / CELL, W / CELL)``."""
     candidates: Tensor
-    """Change of the displacement by each window, ``(B, windows, 2, H / CELL, W / CELL)``."""
+    """Changes of the displacement, ``(B, CANDIDATES, 2, H / CELL, W / CELL)``.
+
+    For each window what it adds if the displacement is the same all over the window, which smooths
+    it; then what it adds if what is missing is the same, which keeps what is there.
+    """
 
 
 def standardised(image: Tensor, side: int = 63) -> tuple[Tensor, Tensor]:
@@ -118,63 +127,75 @@ def evidence(images: Images, flow: Tensor) -> Evidence:
         dim=1,
     )
     planes = cell_sum(planes * known[:, None], CELL) / CELL**2
-    applied = _repeat(shift, WARP // CELL)
-    steps, certainties = _candidates(planes, applied)
+    squares = cell_sum(planes, WARP // CELL) / (WARP // CELL) ** 2
+    steady = _mean(squares[:, 4:7], WIDE[0])
+    wide = [_candidate(squares, shift, steady, side) for side in WIDE]
+    shift, steady = (_repeat(each, WARP // CELL) for each in (shift, steady))
+    fine = [_candidate(planes, shift, steady, side) for side in FINE]
+    found = torch.cat([*fine, *(_repeat(each, WARP // CELL) for each in wide)], dim=1)
+    steps, centres = found.unflatten(1, (WINDOWS, 5))[:, :, :4].split(2, dim=2)
     current = avg_pool2d(flow, CELL)
-    lagged = torch.stack([_lag(a, b, known, *lag) for lag in LAGS], dim=1)
-    share = planes[:, :1]
-    flat = (current - _mean(current * share, FLAT) / _mean(share, FLAT).clamp(min=1e-3)) * share
     texture = pixel_unshuffle(torch.stack([a * known, b * known], dim=1), CELL)
     channels = torch.cat(
         [
             planes[:, 1:2] + planes[:, 2:3] - 2 * planes[:, 3:4],
             planes[:, 3:],
-            steps.flatten(1, 2),
-            certainties,
-            lagged,
-            flat.clamp(-4, 4),
+            found,
+            *_lags(a, b, known),
+            _about_mean(flow, squares[:, :1]) * planes[:, :1],
             texture,
             planes[:, :1],
         ],
         dim=1,
     )
-    return Evidence(channels, steps + (applied - current)[:, None])
+    smooth = steps + centres + (shift - current)[:, None]
+    return Evidence(channels, torch.cat([smooth, steps], dim=1))
 
 
-def _candidates(planes: Tensor, applied: Tensor) -> tuple[Tensor, Tensor]:
-    """Find each window's step ``(B, windows, 2, h, w)`` and correlation ``(B, windows, h, w)``."""
-    weighted = planes[:, :1] * applied
-    both = torch.cat([planes, weighted], dim=1)
-    steady = _mean(planes[:, 4:7], WINDOWS[-2])
-    steps, certainties = [], []
-    for side in WINDOWS:
-        mean = _mean(both, side)
-        n, aa, bb, ab, kyy, kyx, kxx, sy, sx = mean[:, :9].unbind(1)
-        kyy, kyx, kxx = (
-            0.5 * own + 0.5 * wide
-            for own, wide in zip((kyy, kyx, kxx), steady.unbind(1), strict=True)
-        )
-        kyy, kxx = kyy.clamp(min=0) + SOFT * n, kxx.clamp(min=0) + SOFT * n
-        determinant = (kyy * kxx - kyx * kyx).clamp(min=0.02 * SOFT**2)
-        determinant = torch.maximum(determinant, 0.02 * kyy * kxx)
-        dy = (kxx * sy - kyx * sx) / determinant
-        dx = (kyy * sx - kyx * sy) / determinant
-        step = torch.stack([dy, dx], dim=1).clamp(-LONGEST, LONGEST)
-        # The mean displacement of the window's pixels, whose rest the step is.
-        centre = mean[:, 9:] / n.clamp(min=1e-6)[:, None] - applied
-        steps.append(torch.where(n[:, None] > 0.05, step + centre, 0.0))
-        certainties.append(ab / (aa * bb).clamp(min=1e-8).sqrt())
-    return torch.stack(steps, dim=1), torch.stack(certainties, dim=1)
+def _candidate(planes: Tensor, shift: Tensor, steady: Tensor, side: int) -> Tensor:
+    """Find a window's step, how far its mean displacement is off the centre's, and correlation.
+
+    Both in pixels, ``dy`` first; ``(B, 5, h, w)`` in all.
+    """
+    mean = _mean(torch.cat([planes, planes[:, :1] * shift], dim=1), side)
+    n, aa, bb, ab, kyy, kyx, kxx, sy, sx = mean[:, :9].unbind(1)
+    kyy, kyx, kxx = (
+        0.5 * own + 0.5 * wide for own, wide in zip((kyy, kyx, kxx), steady.unbind(1), strict=True)
+    )
+    kyy, kxx = kyy.clamp(min=0) + SOFT * n, kxx.clamp(min=0) + SOFT * n
+    determinant = (kyy * kxx - kyx * kyx).clamp(min=0.02 * SOFT**2)
+    determinant = torch.maximum(determinant, 0.02 * kyy * kxx)
+    dy = (kxx * sy - kyx * sx) / determinant
+    dx = (kyy * sx - kyx * sy) / determinant
+    step = torch.stack([dy, dx], dim=1).clamp(-LONGEST, LONGEST)
+    centre = mean[:, 9:] / n.clamp(min=1e-6)[:, None] - shift
+    seen = n[:, None] > 0.05
+    correlation = ab / (aa * bb).clamp(min=1e-8).sqrt()
+    return torch.cat(
+        [*(torch.where(seen, p, 0.0) for p in (step, centre)), correlation[:, None]], 1
+    )
+
+
+def _lags(a: Tensor, b: Tensor, known: Tensor) -> list[Tensor]:
+    """Mean products at the lags, less the middle one, over each window."""
+    planes = torch.stack([_lag(a, b, known, *lag) for lag in LAGS], dim=1)
+    return [_mean(planes, side) for side in LAG_WINDOWS]
 
 
 def _lag(a: Tensor, b: Tensor, known: Tensor, dy: int, dx: int) -> Tensor:
-    """Mean product with the warped secondary `(dy, dx)` pixels further, less the middle one."""
+    """Product with the warped secondary `(dy, dx)` pixels further, less the middle one: cells."""
     product = torch.zeros_like(a)
     H, W = a.shape[-2:]
     rows, columns = slice(max(0, -dy), H - max(0, dy)), slice(max(0, -dx), W - max(0, dx))
     there = b[..., max(0, dy) : H + min(0, dy), max(0, dx) : W + min(0, dx)]
     product[..., rows, columns] = a[..., rows, columns] * there
-    return _mean(cell_sum((product - a * b) * known, CELL) / CELL**2, LAG_WINDOW)
+    return cell_sum((product - a * b) * known, CELL) / CELL**2
+
+
+def _about_mean(flow: Tensor, share: Tensor) -> Tensor:
+    """Displacement of cells less the mean around them."""
+    mean = _mean(avg_pool2d(flow, WARP) * share, FLAT) / _mean(share, FLAT).clamp(min=1e-3)
+    return (avg_pool2d(flow, CELL) - _repeat(mean, WARP // CELL)).clamp(-4, 4)
 
 
 def _mean(planes: Tensor, side: int) -> Tensor:

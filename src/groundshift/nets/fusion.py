@@ -13,14 +13,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, max_pool2d, pixel_shuffle
 
-from groundshift.nets.evidence import CELL, CHANNELS, WINDOWS, Images, evidence
+from groundshift.nets.evidence import CANDIDATES, CELL, CHANNELS, Images, evidence
 
 DEPTH = 8
 """Cells of the coarsest level of the U-Net each way."""
 PERIOD = CELL * DEPTH
 """Shift of the images, pixels, that shifts the result and changes nothing else."""
 REACH = 224
-"""Pixels around a result that one iteration uses at most: the U-Net 120, windows 65, levels 31."""
+"""Pixels around a result that one iteration uses at most: the U-Net 120, windows 68, levels 31."""
 NARROW, WIDE = (-6.0, 0.7), (0.0, 3.0)
 """Logarithms of the scales of the narrow and the wide Laplace distribution, pixels."""
 
@@ -70,7 +70,7 @@ class Fusion(nn.Module):
             nn.Conv2d(wide, narrow, 1) for wide, narrow in ((d, c), (c, b), (b, a))
         )
         self.up3, self.up2, self.up1 = (nn.Sequential(_conv(n, n)) for n in (c, b, a))
-        self.candidates = len(WINDOWS) + 1
+        self.candidates = CANDIDATES + 1
         self.head = nn.Conv2d(a, self.candidates + CELL**2 * 7, 1)
         nn.init.normal_(self.head.weight, std=1e-3)
         # Scales of about 0.1 px and 3 px, few failures, few pixels that cannot be measured.

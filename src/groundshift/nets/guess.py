@@ -1,4 +1,4 @@
-"""First guesses as a coarse stage leaves them: smooth, off by up to a speckle, in places wrong."""
+"""First guesses: what a search found, or truth that is spoiled as a search spoils it."""
 
 import math
 
@@ -16,6 +16,24 @@ CELL = 32
 """Distance of the nodes of the error, pixels."""
 WRONG = 0.03
 """Share of nodes that are off by far more."""
+GAP = 65
+"""Side of the squares whose known values fill gaps, pixels."""
+
+
+def filled(prior: Tensor) -> tuple[Tensor, Tensor]:
+    """Fill the gaps of displacements ``(..., 2, H, W)`` from around; tell where that is possible.
+
+    Returns
+    -------
+    tuple of Tensor
+        Displacements, 0 where nothing is known nearby; and whether something is, bool
+        ``(..., H, W)``.
+    """
+    known = ~torch.isnan(prior[..., :1, :, :])
+    level = torch.nan_to_num(prior) * known
+    planes = torch.cat([level, known.to(prior.dtype)], dim=-3)
+    total, share = box_sum(pad(planes, (GAP // 2,) * 4), GAP).split((2, 1), dim=-3)
+    return torch.where(known, level, total / share.clamp(min=1)), share[..., 0, :, :] > 0
 
 
 def first_guess(motion: Tensor, generator: torch.Generator) -> Tensor:

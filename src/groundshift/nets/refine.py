@@ -8,19 +8,20 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, pad
 
 from groundshift.errors import MatcherError
-from groundshift.matchers.compose import CoarseToFine
+from groundshift.matchers.compose import CoarseToFine, MultiWindow
 from groundshift.matchers.follow import follow_margin
-from groundshift.matchers.peak import PRECISION
+from groundshift.matchers.halved import Halved
+from groundshift.matchers.ncc import NCC
+from groundshift.matchers.peak import PRECISION, Gaussian
 from groundshift.matchers.presets import STRIDES, default
 from groundshift.matchers.stage import Called, crop, where
-from groundshift.matchers.windows import box_sum, up_to
+from groundshift.matchers.windows import up_to
 from groundshift.nets.evidence import LONGEST
 from groundshift.nets.fusion import PERIOD, REACH
+from groundshift.nets.guess import GAP, filled
 from groundshift.nets.weights import load
 from groundshift.types import Estimate
 
-GAP = 65
-"""Side of the squares whose known prior fills its gaps, pixels."""
 DOUBT = 0.5
 """Probability of not being measurable from which on a pixel is left out."""
 
@@ -122,12 +123,7 @@ class Refine(Called):
         """Fill the gaps of a prior from around, and tell where there is one."""
         if prior is None:
             return area.new_zeros(2, *area.shape), torch.ones_like(area, dtype=torch.bool)
-        prior = pad(crop(prior, edge), ends, value=torch.nan)
-        known = ~torch.isnan(prior[:1])
-        planes = torch.cat([torch.nan_to_num(prior) * known, known.to(prior.dtype)])
-        dy, dx, share = box_sum(pad(planes, (GAP // 2,) * 4), GAP)
-        filled = torch.stack([dy, dx]) / share.clamp(min=1)
-        return torch.where(known, torch.nan_to_num(prior), filled), share > 0
+        return filled(pad(crop(prior, edge), ends, value=torch.nan))
 
 
 def _with_data(image: Tensor) -> tuple[slice, slice] | None:
@@ -142,6 +138,19 @@ def _with_data(image: Tensor) -> tuple[slice, slice] | None:
     return cuts[0], cuts[1]
 
 
+def searched(search: int = 32) -> CoarseToFine:
+    """Return the search that precedes a net, in training as in use.
+
+    Parameters
+    ----------
+    search
+        Largest displacement looked for in each direction, pixels; 4 are looked for in any case.
+    """
+    wide = NCC(window=48, search=max(2, -(-search // 2)), stride=16, peak=Gaussian())
+    coarse = Halved(MultiWindow(wide, windows=(16, 48, 80), agreement=16))
+    return CoarseToFine((coarse, default(search).stages[1]))
+
+
 def learned(weights: str, search: int = 32, stride: int = 1) -> CoarseToFine:
     """Search coarse to fine, then refine by a trained net.
 
@@ -154,5 +163,4 @@ def learned(weights: str, search: int = 32, stride: int = 1) -> CoarseToFine:
     stride
         Pixels between results: 1, 2, 4, 8 or 16.
     """
-    coarse, middle = default(search).stages[:2]
-    return CoarseToFine((coarse, middle, Refine(weights, stride)))
+    return CoarseToFine((*searched(search).stages, Refine(weights, stride)))

@@ -12,7 +12,7 @@ the same batches, and training that stopped goes on with the next number, bit fo
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
 import torch
@@ -68,6 +68,8 @@ class Stream(IterableDataset[Item]):
         has every so many of these, and the loader takes them in turn.
     device
         Where to render.
+    also
+        Applied to each sample where it is rendered, for example to add what a search finds.
     share
         Rank and number of ranks; by default as ``torch.distributed`` has them, or as RANK and
         WORLD_SIZE of the environment say.
@@ -86,13 +88,14 @@ class Stream(IterableDataset[Item]):
         stop: int | None = None,
         batch: int = 1,
         device: torch.device | str = "cpu",
+        also: Callable[[Item], Item] | None = None,
         share: tuple[int, int] | None = None,
     ) -> None:
         super().__init__()
         self.phases = ((0, recipe),) if isinstance(recipe, Recipe) else tuple(recipe)
         self.device = torch.device(device)
         self.bank = None if bank is None else bank.to(self.device)
-        self.start, self.stop, self.batch = start, stop, batch
+        self.start, self.stop, self.batch, self.also = start, stop, batch, also
         self.rank, self.ranks = _share() if share is None else share
         _check(self.phases, start, batch)
         if not 0 <= self.rank < self.ranks:
@@ -125,7 +128,9 @@ class Stream(IterableDataset[Item]):
             for index in range(first, last if self.stop is None else min(last, self.stop)):
                 with one_thread():
                     found = draw(self.recipe_at(index), index, self.bank, self.device)
-                yield item(found, index, families)
+                    sample = item(found, index, families)
+                    made = sample if self.also is None else self.also(sample)
+                yield made
             first += workers * step
 
     def loader(self, workers: int | None = None) -> DataLoader[Item]:

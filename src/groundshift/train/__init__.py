@@ -14,13 +14,13 @@ import torch
 from torch import Tensor, nn
 
 from groundshift.errors import OutputError
-from groundshift.nets.guess import first_guess
+from groundshift.nets.guess import filled, first_guess
 from groundshift.nets.losses import Truth, error_scale, loss
 from groundshift.synth.bank import Bank
 from groundshift.synth.recipe import check
 from groundshift.synth.stream import Item, Stream
 from groundshift.train.config import PRESETS, TrainConfig
-from groundshift.train.pool import Pool
+from groundshift.train.pool import Pool, with_search
 from groundshift.train.ranks import any_of, average_gradients, join, rank
 from groundshift.train.record import Record, Report
 from groundshift.train.state import State
@@ -83,7 +83,7 @@ def train(
     state = State.begin(config, place)
     if state.go_on(run):
         log.info("going on from step %d", state.step)
-    pool = Pool(Stream(config.recipe, bank), config, place, workers)
+    pool = Pool(Stream(config.recipe, bank, also=with_search), config, place, workers)
     held = samples_of(config.recipe, bank, config.samples) if leads else []
     record = Record(config, run, state, held, report) if leads else None
     begun, late = time.monotonic(), False
@@ -119,11 +119,12 @@ def advance(config: TrainConfig, state: State, pool: Pool) -> dict[str, float]:
     """Make one step; return the parts of the loss of the last iteration, and the error in px."""
     generator = torch.Generator().manual_seed(hash((config.seed, state.step, rank())) % 2**63)
     batch = pool.batch(state.step, generator)
-    guess = _guess(batch, generator)
+    guess, known = _guess(config, batch, generator)
+    reference = torch.where(known, batch["reference"], torch.nan)
     for group in state.optimizer.param_groups:
         group["lr"] = rate_at(config, state.step)
     single = state.step < config.single * config.steps
-    found = state.net(batch["reference"], batch["secondary"], guess, 1 if single else None)
+    found = state.net(reference, batch["secondary"], guess, 1 if single else None)
     truth = truth_of(batch)
     total, parts = loss(found, truth, config.weights)
     state.optimizer.zero_grad(set_to_none=True)
@@ -165,9 +166,12 @@ def _mean_error(flow: Tensor, truth: Truth) -> Tensor:
     return (error * truth.valid).sum() / truth.valid.sum().clamp(min=1)
 
 
-def _guess(batch: Item, generator: torch.Generator) -> Tensor:
-    device = batch["motion"].device
-    if device.type == "cpu":
-        return first_guess(batch["motion"], generator)
-    seed = int(torch.randint(2**62, (), generator=generator))
-    return first_guess(batch["motion"], torch.Generator(device).manual_seed(seed))
+def _guess(config: TrainConfig, batch: Item, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """First guess of a batch and where there is one: found by the search, or spoiled truth."""
+    motion = batch["motion"]
+    if float(torch.rand((), generator=generator)) >= config.spoiled:
+        return filled(batch["found"])
+    if motion.device.type != "cpu":
+        seed = int(torch.randint(2**62, (), generator=generator))
+        generator = torch.Generator(motion.device).manual_seed(seed)
+    return first_guess(motion, generator), torch.ones_like(batch["valid"])

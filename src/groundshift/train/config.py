@@ -28,6 +28,8 @@ class TrainConfig:
     """How often a sample is used, on average: rendering takes about as long as a step."""
     pool: int = 384
     """Samples that batches are drawn from."""
+    spoiled: float = 0.2
+    """Share of batches whose first guess is spoiled truth, which is what no search found."""
     rate: float = 1.5e-3
     """Largest learning rate."""
     warmup: int = 300
@@ -56,7 +58,7 @@ class TrainConfig:
         for name in ("steps", "batch", "uses", "pool", "save", "validate", "rate", "clip"):
             if getattr(self, name) <= 0:
                 raise GroundshiftError(f"{name}={getattr(self, name)} must be above 0")
-        for name in ("cool", "single", "average"):
+        for name in ("cool", "single", "average", "spoiled"):
             if not 0 <= getattr(self, name) <= 1:
                 raise GroundshiftError(f"{name}={getattr(self, name)} is no share; pass 0 to 1")
         if self.recipe.size % 16:

@@ -10,11 +10,18 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from groundshift.matchers.prior import as_prior
+from groundshift.matchers.whole import match_whole
+from groundshift.nets.refine import searched
 from groundshift.synth.stream import Item, Stream
 from groundshift.train.config import TrainConfig
 
 FIRST = 8
 """Batches that are rendered before the first step."""
+SEARCHES = (4, 8, 16, 32, 64)
+"""Pixels, of the search before the net."""
+VECTORS = ("motion", "found")
+PLANES = ("reference", "secondary", "coherence", "valid", "distance", *VECTORS)
 
 
 @dataclass
@@ -38,7 +45,7 @@ class Pool:
         picks = torch.randint(len(self._items), (count,), generator=generator).tolist()
         turns = torch.randint(8, (count,), generator=generator).tolist()
         drawn = [turned(self._items[i], k) for i, k in zip(picks, turns, strict=True)]
-        names = ("reference", "secondary", "motion", "coherence", "valid", "distance", "bandwidth")
+        names = (*PLANES, "bandwidth")
         return {name: torch.stack([item[name] for item in drawn]) for name in names}
 
     def _fill(self, count: int) -> None:
@@ -57,12 +64,28 @@ class Pool:
 def turned(item: Item, turn: int) -> Item:
     """Flip rows (1), columns (2) and transpose (4): images, planes, and components alike."""
     flips = [axis for bit, axis in ((1, -2), (2, -1)) if turn & bit]
-    found = dict(item)
-    for name in ("reference", "secondary", "motion", "coherence", "valid", "distance"):
+    made = dict(item)
+    for name in PLANES:
         plane = item[name].flip(flips) if flips else item[name]
-        found[name] = plane.transpose(-1, -2) if turn & 4 else plane
-    motion: Tensor = found["motion"]
-    signs = [-1.0 if turn & bit else 1.0 for bit in (1, 2)]
-    motion = motion * torch.tensor(signs, device=motion.device)[:, None, None]
-    found["motion"] = motion.flip(0) if turn & 4 else motion
-    return found
+        made[name] = plane.transpose(-1, -2) if turn & 4 else plane
+    for name in VECTORS:
+        vector: Tensor = made[name]
+        signs = [-1.0 if turn & bit else 1.0 for bit in (1, 2)]
+        vector = vector * torch.tensor(signs, device=vector.device)[:, None, None]
+        made[name] = vector.flip(0) if turn & 4 else vector
+    return made
+
+
+def with_search(sample: Item) -> Item:
+    """Add ``found``: what the search that precedes a net finds, ``(2, H, W)``, NaN where nothing.
+
+    It is searched as far as the true motion may go and half as much again.
+    """
+    motion = sample["motion"]
+    search = next((s for s in SEARCHES if s >= 1.5 * float(motion.abs().max())), SEARCHES[-1])
+    matcher = searched(search)
+    estimate = match_whole(matcher, sample["reference"], sample["secondary"])
+    rows, columns = motion.shape[-2:]
+    step = matcher.stride
+    whole = (len(estimate.dy) * step, estimate.dy.shape[1] * step)
+    return {**sample, "found": as_prior(estimate, step, 0, whole)[:, :rows, :columns]}
