@@ -13,7 +13,7 @@ from groundshift.matchers.follow import follow_margin
 from groundshift.matchers.halved import Halved
 from groundshift.matchers.ncc import NCC
 from groundshift.matchers.peak import PRECISION, Gaussian
-from groundshift.matchers.presets import STRIDES, default
+from groundshift.matchers.presets import STRIDES
 from groundshift.matchers.stage import Called, crop, where
 from groundshift.matchers.windows import up_to
 from groundshift.nets.evidence import LONGEST
@@ -148,7 +148,8 @@ def searched(search: int = 32) -> CoarseToFine:
     """
     wide = NCC(window=48, search=max(2, -(-search // 2)), stride=16, peak=Gaussian())
     coarse = Halved(MultiWindow(wide, windows=(16, 48, 80), agreement=16))
-    return CoarseToFine((coarse, default(search).stages[1]))
+    near = NCC(window=40, search=3, stride=8, peak=Gaussian())
+    return CoarseToFine((coarse, MultiWindow(near, windows=(24, 40, 72, 104), agreement=24)))
 
 
 def learned(weights: str, search: int = 32, stride: int = 1) -> CoarseToFine:

@@ -14,7 +14,7 @@ class TrainConfig:
 
     net: FusionConfig = field(default_factory=FusionConfig)
     """Size of the net."""
-    recipe: Recipe = field(default_factory=lambda: Recipe(size=192))
+    recipe: Recipe = field(default_factory=lambda: Recipe(size=256))
     """Samples to train on."""
     weights: Weights = field(default_factory=Weights)
     """Of the parts of the loss."""
@@ -22,7 +22,7 @@ class TrainConfig:
     """Weights to start from (a name, a file or a run folder), for fine-tuning; none by default."""
     steps: int = 40_000
     """Of the whole run."""
-    batch: int = 6
+    batch: int = 4
     """Samples in a step, on each device."""
     uses: int = 9
     """How often a sample is used, on average: rendering takes about as long as a step."""
