@@ -92,22 +92,23 @@ def machine(packages: Sequence[str]) -> dict[str, Value]:
 
 
 def _commit() -> str:
-    """Return the commit of the package, where it is used from a checkout."""
-    command = ("git", "describe", "--always", "--dirty", "--exclude=*")
+    """Return the commit of the package, where it is used from a checkout.
+
+    Earlier results, which a benchmark replaces, make no difference to it.
+    """
     try:
-        tracked = subprocess.run(
-            ("git", "ls-files", "--error-unmatch", Path(__file__).name),
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            check=False,
-        )
-        if tracked.returncode:
+        if not _git("ls-files", Path(__file__).name):
             return ""
-        done = subprocess.run(
-            command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True
-        )
+        changed = _git("status", "--porcelain", "--untracked-files=no", ":/", ":!/**/results/**")
+        return _git("describe", "--always", "--exclude=*") + ("-dirty" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return ""
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(
+        ("git", *arguments), cwd=Path(__file__).parent, capture_output=True, text=True, check=True
+    )
     return done.stdout.strip()
 
 
