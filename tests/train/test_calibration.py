@@ -36,6 +36,7 @@ def test_a_complete_run_has_calibrated_weights_and_keeps_them(tmp_path):
     assert 0.01 < details["temperature"] < 100
     assert details["within_68"] < details["within_95"]
     assert 0.5 < details["band"] < 10
+    assert 0 < details["span"]["scatter"][0] <= details["span"]["scatter"][1] < 2
     before = (tmp_path / NAME).read_bytes()
     train(config, tmp_path, workers=0)
     assert (tmp_path / NAME).read_bytes() == before

@@ -2,12 +2,12 @@
 
 import json
 
-import numpy as np
 import pytest
 import rasterio
 import torch
 
 from groundshift.cli import train as command_module
+from groundshift.synth.recipe import Recipe, draw
 from groundshift.train import PRESETS, TrainConfig
 from test_cli import (
     quiet_logger,  # noqa: F401 - a fixture
@@ -50,14 +50,21 @@ def test_trains_goes_on_and_tracks(folder, capsys):
         ("train", 2), ("validation", 2), ("train", 4), ("validation", 4),
     ]  # fmt: skip
     assert 0 < lines[-1]["mae"] < 10
-    image = np.random.default_rng(1).rayleigh(size=(96, 96)).astype(np.float32)
+    held = Recipe(64, split="validation", motions=(("constant", 1.0),), radar=1, plain=1)
+    image = draw(held, 0).sample.reference.numpy()
     for name in ("a.tif", "b.tif"):
         write(folder / name, image)
     out = folder / "out.tif"
     images = (folder / "a.tif", folder / "b.tif", out)
     assert command("track", *images, "--matcher", folder / "run", "--no-quicklook") == 0
     with rasterio.open(out) as file:
-        assert file.shape == (96, 96)
+        assert file.shape == (64, 64)
+    assert "unlike those that the net was trained on" not in capsys.readouterr().err
+    write(folder / "b.tif", 50 + image)
+    assert command("track", *images, "--matcher", folder / "run", "--no-quicklook") == 0
+    said = capsys.readouterr().err
+    assert "secondary: the relative scatter" in said
+    assert "--matcher default" in said
 
 
 def test_another_config_needs_another_folder(folder, capsys):

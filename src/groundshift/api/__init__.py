@@ -15,7 +15,7 @@ import numpy as np
 import xarray as xr
 
 from groundshift import field, grid, matchers, tile
-from groundshift.api import coregistration
+from groundshift.api import coregistration, guard
 from groundshift.api.simulation import simulate
 from groundshift.errors import GridError, GroundshiftError, ImageError, MatcherError
 from groundshift.io import radiometry as kinds
@@ -119,6 +119,8 @@ def track(  # noqa: PLR0913 - the verb: one keyword for each decision that is th
         removed = f"{coregister}: {coregistration.describe(motion, geobox)}"
         steps.append(f"removed a global {removed}")
         log.info("removed a global %s", removed)
+    if strange := guard.unlike(chosen, {"reference": first, "secondary": second}):
+        guard.warn(strange)
     planes = tile.map_pair(chosen, first, second, centre, **settings)
     result = field.build(
         planes,
@@ -133,6 +135,8 @@ def track(  # noqa: PLR0913 - the verb: one keyword for each decision that is th
     result.attrs |= {"radiometry": kind}
     if aliasing:
         result.attrs["aliasing"] = aliasing
+    if strange:
+        result.attrs["unlike_training"] = strange
     if removed:
         result.attrs["coregistration"] = removed
     return result

@@ -73,7 +73,7 @@ def guess(image: xr.DataArray) -> str:
         if optical:
             kind, why = "optical", f"its name ({optical})"
         else:
-            kind, why = _from_values(_windows(image), radar=bool(radar))
+            kind, why = _from_values(windows_of(image), radar=bool(radar))
             why = f"its name ({radar}) and {why}" if radar else why
     log.info(
         "%s: taken as %s, from %s; pass radiometry= if that is wrong",
@@ -130,7 +130,7 @@ def speckle_bandwidth(image: xr.DataArray, kind: str) -> float:
     """
     if kind not in POWER or np.iscomplexobj(image.data):
         return 0.0
-    power = POWER[kind](_windows(image, NEIGHBOURS))
+    power = POWER[kind](windows_of(image, NEIGHBOURS))
     power = power[power.mean(axis=1) > 0]
     if power.size == 0:
         return 0.0
@@ -186,7 +186,7 @@ def _scatter(windows: NDArray[np.float64]) -> NDArray[np.float64]:
     return windows.std(axis=1) / np.where(mean > 0, mean, np.inf)
 
 
-def _windows(image: xr.DataArray, side: int = WINDOW) -> NDArray[np.float64]:
+def windows_of(image: xr.DataArray, side: int = WINDOW) -> NDArray[np.float64]:
     """Complete windows from five places of the image, shape (n, pixels)."""
     height, width = image.shape
     found = []

@@ -50,8 +50,8 @@ class TrainConfig:
     """Steps between checkpoints."""
     validate: int = 2000
     """Steps between validations."""
-    samples: int = 24
-    """Samples of the validation split to validate on."""
+    samples: int = 48
+    """Samples of the validation split to validate and to calibrate on."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be trained, before a long run begins."""

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from groundshift.nets.domain import span_of
 from groundshift.nets.weights import NAME, STATE, keep
 from groundshift.synth.stream import Item
 from groundshift.train.calibration import calibrate
@@ -79,6 +80,11 @@ class Record:
                 "hours": self._state.seconds / 3600,
                 "recipe": asdict(config.recipe),
                 **calibrate(self._run, self._held),
+                "span": span_of(
+                    sample[name].cpu()
+                    for sample in self._held
+                    for name in ("reference", "secondary")
+                ),
             }
             keep(self._state.average, path, details)
 

@@ -1,0 +1,62 @@
+"""Warns where a net is used on images unlike those that it was trained on."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import torch
+import xarray as xr
+
+from groundshift.io.radiometry import windows_of
+from groundshift.nets import domain
+from groundshift.nets.refine import Refine
+from groundshift.nets.weights import load
+from groundshift.types import Matcher
+
+log = logging.getLogger(__name__)
+
+
+def unlike(matcher: Matcher, images: dict[str, xr.DataArray]) -> str:
+    """Say in what images differ from those that the nets of a matcher were trained on.
+
+    Parameters
+    ----------
+    matcher
+        With or without nets.
+    images
+        As they are matched, by their roles.
+
+    Returns
+    -------
+    str
+        Empty if they are alike, or if nobody knows.
+    """
+    spans = [load(net.weights).details.get("span", {}) for net in _nets(matcher)]
+    if not any(spans):
+        return ""
+    said = []
+    for role, image in images.items():
+        found = domain.statistics(torch.from_numpy(windows_of(image, domain.SIDE)))
+        said += [f"{role}: {each}" for span in spans for each in domain.strange(found, span)]
+    return "; ".join(said)
+
+
+def warn(text: str) -> None:
+    """Warn of what `unlike` said, and tell the remedy."""
+    log.warning(
+        "the images are unlike those that the net was trained on (%s): its sigma may be wrong; "
+        "compare with --matcher default, or train on images like these (groundshift train)",
+        text,
+    )
+
+
+def _nets(part: Any) -> Iterator[Refine]:
+    if isinstance(part, Refine):
+        yield part
+    elif isinstance(part, tuple):
+        for each in part:
+            yield from _nets(each)
+    elif is_dataclass(part):
+        for each in fields(part):
+            yield from _nets(getattr(part, each.name))
