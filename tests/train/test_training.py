@@ -66,14 +66,21 @@ class TestRuns:
         assert all(rate_at(longer, k) == rate_at(config, k) for k in range(600))
 
     def test_the_first_steps_train_one_iteration(self):
-        config = replace(TINY, net=replace(TINY.net, iterations=2), single=0.5, save=1)
-        counts = []
+        config = replace(TINY, net=replace(TINY.net, iterations=2), single=0.5, crop=48, save=1)
+        counts, sides = [], []
         state = State.begin(config, "cpu")
         state.net.register_forward_hook(lambda _net, _given, found: counts.append(len(found)))
+        state.net.register_forward_pre_hook(lambda _net, given: sides.append(given[0].shape[-1]))
         pool = Pool(Stream(RECIPE, also=with_search), config, torch.device("cpu"), workers=0)
         while state.step < config.steps:
             advance(config, state, pool)
         assert counts == [1, 1, 1, 2, 2, 2]
+        assert sides == [48, 48, 48, 64, 64, 64]
+
+    def test_a_crop_uses_as_much_of_a_sample_as_it_is(self):
+        config = TrainConfig(batch=4, uses=8, pool=100, steps=2000, single=0.5, crop=128)
+        rendered = [config.rendered(step) for step in (0, 800, 1000, 1800)]
+        assert rendered == [32, 32 + 100, 32 + 125, 32 + 125 + 400]
 
 
 class TestPool:

@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 CONFIG = "config.json"
 """In a run folder."""
-FREE = {"steps", "cool", "single", "save", "validate", "samples"}
+FREE = {"steps", "cool", "single", "crop", "save", "validate", "samples"}
 """Keys that may change when a run goes on."""
 
 
@@ -123,7 +123,7 @@ def advance(config: TrainConfig, state: State, pool: Pool) -> dict[str, float]:
     reference = torch.where(known, batch["reference"], torch.nan)
     for group in state.optimizer.param_groups:
         group["lr"] = rate_at(config, state.step)
-    single = state.step < config.single * config.steps
+    single = state.step < config.first
     found = state.net(reference, batch["secondary"], guess, 1 if single else None)
     truth = truth_of(batch)
     total, parts = loss(found, truth, config.weights)

@@ -7,6 +7,9 @@ from groundshift.nets.fusion import FusionConfig
 from groundshift.nets.losses import Weights
 from groundshift.synth.recipe import Recipe
 
+FIRST = 8
+"""Batches that are rendered before the first step."""
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -37,7 +40,9 @@ class TrainConfig:
     cool: float = 0.3
     """Share of the steps, the last ones, in which the rate falls to nothing."""
     single: float = 0.4
-    """Share of the steps, the first ones, that train one iteration alone: half as long."""
+    """Share of the steps, the first ones, that train one iteration alone, on crops."""
+    crop: int = 160
+    """Side of those crops, pixels: more steps for the same work, while each still tells a lot."""
     decay: float = 1e-4
     """Of weights (AdamW)."""
     clip: float = 1.0
@@ -65,6 +70,27 @@ class TrainConfig:
             raise GroundshiftError(
                 f"recipe.size={self.recipe.size} must be a multiple of 16, such as 192 or 256"
             )
+        if self.crop % 16 or self.crop < 16:
+            raise GroundshiftError(f"crop={self.crop} must be a multiple of 16, such as 128 or 160")
+
+    @property
+    def first(self) -> int:
+        """Steps that train one iteration on crops."""
+        return round(self.single * self.steps)
+
+    def side(self, step: int) -> int:
+        """Pixels of what a step trains on, each way."""
+        return min(self.crop, self.recipe.size) if step < self.first else self.recipe.size
+
+    def rendered(self, step: int) -> int:
+        """Samples that are rendered before a step, so that each is used as often as it should be.
+
+        A crop counts as the share of the sample that it is.
+        """
+        share = (self.side(0) / self.recipe.size) ** 2 if self.first else 1.0
+        early = min(step, self.first)
+        used = self.batch * (early * share + (step - early)) / self.uses
+        return min(FIRST * self.batch, self.pool) + int(used)
 
 
 PRESETS = {

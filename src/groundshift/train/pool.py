@@ -4,7 +4,7 @@ Rendering costs more than a training step. What is in the pool at a step, and wh
 it, follows from the step alone, so that training that stopped goes on with the same batches.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -16,8 +16,6 @@ from groundshift.nets.refine import searched
 from groundshift.synth.stream import Item, Stream
 from groundshift.train.config import TrainConfig
 
-FIRST = 8
-"""Batches that are rendered before the first step."""
 SEARCHES = (4, 8, 16, 32, 64)
 """Pixels, of the search before the net."""
 VECTORS = ("motion", "found")
@@ -41,10 +39,16 @@ class Pool:
     def batch(self, step: int, generator: torch.Generator) -> Item:
         """Draw samples for a step; steps must follow each other."""
         count = self.config.batch
-        self._fill(min(FIRST * count, self.config.pool) + step * count // self.config.uses)
+        self._fill(self.config.rendered(step))
         picks = torch.randint(len(self._items), (count,), generator=generator).tolist()
         turns = torch.randint(8, (count,), generator=generator).tolist()
-        drawn = [turned(self._items[i], k) for i, k in zip(picks, turns, strict=True)]
+        side = self.config.side(step)
+        ends = (self.config.recipe.size - side + 1,) * 2
+        corners = [[int(torch.randint(n, (), generator=generator)) for n in ends] for _ in picks]
+        drawn = [
+            turned(_cropped(self._items[i], corner, side), k)
+            for i, corner, k in zip(picks, corners, turns, strict=True)
+        ]
         names = (*PLANES, "bandwidth")
         return {name: torch.stack([item[name] for item in drawn]) for name in names}
 
@@ -59,6 +63,12 @@ class Pool:
             item = {name: value[0].to(self.device) for name, value in batch.items()}
             self._items[self._seen % self.config.pool] = item
             self._seen += 1
+
+
+def _cropped(item: Item, corner: Sequence[int], side: int) -> Item:
+    """Take a square of a sample."""
+    square = (..., *(slice(first, first + side) for first in corner))
+    return {**item, **{name: item[name][square] for name in PLANES}}
 
 
 def turned(item: Item, turn: int) -> Item:
