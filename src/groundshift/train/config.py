@@ -83,7 +83,7 @@ class TrainConfig:
         return min(self.crop, self.recipe.size) if step < self.first else self.recipe.size
 
     def rendered(self, step: int) -> int:
-        """Samples that are rendered before a step, so that each is used as often as it should be.
+        """Count samples rendered before a step, so that each is used as often as it should be.
 
         A crop counts as the share of the sample that it is.
         """
