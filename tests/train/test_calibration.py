@@ -7,10 +7,13 @@ import pytest
 import torch
 from test_training import TINY
 
+from groundshift.errors import MatcherError
+from groundshift.nets import weights
 from groundshift.nets.weights import NAME, load
 from groundshift.train import train
 from groundshift.train.calibration import temperature
 from groundshift.train.config import TrainConfig
+from groundshift.train.release import LARGEST, release
 
 
 def test_a_wrong_factor_is_found():
@@ -32,7 +35,7 @@ def test_a_complete_run_has_calibrated_weights_and_keeps_them(tmp_path):
     train(config, tmp_path, workers=0)
     details = load(str(tmp_path / NAME)).details
     assert details["steps"] == config.steps
-    assert details["recipe"]["size"] == config.recipe.size
+    assert details["config"]["recipe"]["size"] == config.recipe.size
     assert 0.01 < details["temperature"] < 100
     assert details["within_68"] < details["within_95"]
     assert 0.5 < details["band"] < 10
@@ -42,3 +45,25 @@ def test_a_complete_run_has_calibrated_weights_and_keeps_them(tmp_path):
     assert (tmp_path / NAME).read_bytes() == before
     train(replace(config, steps=config.steps + 1), tmp_path, workers=0)
     assert load(str(tmp_path)).details["steps"] == config.steps + 1
+
+
+def test_a_complete_run_is_released_with_hash_and_card(tmp_path, monkeypatch):
+    train(replace(TINY, samples=2), tmp_path / "run", workers=0)
+    monkeypatch.setattr(weights, "HERE", tmp_path / "package")
+    path = release(tmp_path / "run", "tiny", tmp_path / "package")
+    assert weights.names() == ("tiny",)
+    one, two = load("tiny"), load(str(tmp_path / "run"))
+    assert one.details == two.details
+    for half, full in zip(one.net.parameters(), two.net.parameters(), strict=True):
+        assert torch.allclose(half, full, rtol=1e-3, atol=1e-6)
+    assert f"{TINY.steps} steps" in (tmp_path / "package/tiny.md").read_text()
+    path.write_bytes(path.read_bytes()[:-4] + b"\0\0\0\1")
+    with pytest.raises(MatcherError, match="damaged"):
+        load("tiny")
+
+
+def test_what_comes_with_the_package_is_whole():
+    for name in weights.names():
+        load(name)
+        assert (weights.HERE / f"{name}.md").is_file()
+        assert (weights.HERE / f"{name}.safetensors").stat().st_size <= LARGEST

@@ -121,6 +121,12 @@ class Bank:
                 f"{path} is not a bank of texture ({error}); write one with groundshift pack"
             ) from error
 
+    def sources(self) -> tuple[str, ...]:
+        """Say where texture and motion are from, and under which licence, once each."""
+        stacks = {f"{each.source} ({each.licence})" for each in self.stacks}
+        fields = {f"{each.name} ({each.licence})" for each in self.motions}
+        return (*sorted(stacks), *sorted(fields))
+
     def to(self, device: torch.device | str) -> Self:
         """Put all planes on a device, where crops are then made."""
         return replace(

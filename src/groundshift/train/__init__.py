@@ -85,7 +85,8 @@ def train(
         log.info("going on from step %d", state.step)
     pool = Pool(Stream(config.recipe, bank, also=with_search), config, place, workers)
     held = samples_of(config.recipe, bank, config.samples) if leads else []
-    record = Record(config, run, state, held, report) if leads else None
+    sources = () if bank is None else bank.sources()
+    record = Record(config, run, state, held, sources, report) if leads else None
     begun, late = time.monotonic(), False
     while state.step < config.steps and not late:
         parts = advance(config, state, pool)

@@ -2,12 +2,15 @@
 
 import json
 import logging
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from groundshift.nets.domain import span_of
 from groundshift.nets.weights import NAME, STATE, keep
@@ -35,14 +38,23 @@ class Record:
         Of the run.
     held
         Samples to validate on.
+    sources
+        What the samples are made of, and its licences.
     report
         Called with everything that is logged.
     """
 
     def __init__(
-        self, config: TrainConfig, run: Path, state: State, held: Sequence[Item], report: Report
+        self,
+        config: TrainConfig,
+        run: Path,
+        state: State,
+        held: Sequence[Item],
+        sources: Sequence[str],
+        report: Report,
     ) -> None:
         self._config, self._run, self._state, self._held = config, run, state, held
+        self._sources = sources
         self._report, self._board = report, _board(run)
         self._last = time.monotonic()
         self._sums: dict[str, float] = {}
@@ -78,7 +90,9 @@ class Record:
             details = {
                 "steps": self._state.step,
                 "hours": self._state.seconds / 3600,
-                "recipe": asdict(config.recipe),
+                "hardware": _hardware(self._state),
+                "sources": list(self._sources),
+                "config": asdict(config),
                 **calibrate(self._run, self._held),
                 "span": span_of(
                     sample[name].cpu()
@@ -97,6 +111,14 @@ class Record:
                 self._board.add_scalar(f"{kind}/{name}", value, self._state.step)
             self._board.flush()
         self._report(kind, line)
+
+
+def _hardware(state: State) -> str:
+    """Name what the last steps were made on."""
+    device = next(state.net.parameters()).device
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{os.cpu_count()} processors, {torch.get_num_threads()} threads"
 
 
 def _board(run: Path) -> Any:
