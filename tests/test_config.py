@@ -26,7 +26,9 @@ from groundshift.matchers import (
     MultiWindow,
 )
 from groundshift.matchers.presets import default_arguments
-from groundshift.nets.refine import learned
+from groundshift.nets.fusion import Fusion, FusionConfig
+from groundshift.nets.refine import Refine, learned
+from groundshift.nets.weights import NAME, keep
 
 
 @pytest.mark.parametrize(
@@ -109,10 +111,11 @@ def test_every_member_of_the_union_can_be_named():
 
 
 def test_a_run_s_folder_is_a_matcher(tmp_path):
-    (tmp_path / "state.pt").touch()
+    keep(Fusion(FusionConfig((4, 4, 4, 4), iterations=3)), tmp_path / NAME, {})
     assert matcher_from(str(tmp_path)) == learned(str(tmp_path))
+    assert learned(str(tmp_path)).stages[-1] == Refine(str(tmp_path), iterations=3)
     assert matcher_from(f"learned({str(tmp_path)!r}, stride=4)") == learned(str(tmp_path), stride=4)
-    assert matcher_from(repr(learned("x"))) == learned("x")
+    assert matcher_from(repr(learned(str(tmp_path)))) == learned(str(tmp_path))
     with pytest.raises(MatcherError, match="weights must be text in quotes"):
         matcher_from("learned(weights=3)")
     with pytest.raises(MatcherError, match="weights"):

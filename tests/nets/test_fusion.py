@@ -104,7 +104,7 @@ class TestFusion:
         torch.manual_seed(0)
         net = Fusion(SMALL)
         guess = torch.zeros(1, 2, 192, 192)
-        last = net(pair.reference[None], pair.secondary[None], guess)[-1]
+        last = net(pair.reference[None], pair.secondary[None], guess, 2)[-1]
         inner = last.flow.detach()[..., 64:-64, 64:-64].mean((0, 2, 3))
         assert float(inner[0]) == pytest.approx(0.6, abs=0.08)
         assert float(inner[1]) == pytest.approx(-0.4, abs=0.08)

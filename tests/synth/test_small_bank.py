@@ -6,6 +6,7 @@ import torch
 
 from groundshift.errors import GroundshiftError
 from groundshift.synth.bank import Bank, Scale, Stack
+from groundshift.synth.recipe import Recipe, draw
 from groundshift.synth.texture import Texture
 
 
@@ -31,3 +32,12 @@ def test_a_small_place_is_enlarged_as_needed(times: int) -> None:
 def test_nothing_is_enlarged_without_end() -> None:
     with pytest.raises(GroundshiftError, match="pack more images"):
         Texture(bank(16)).crops(129, "optical", np.random.default_rng(0))
+
+
+def test_what_a_bank_does_not_have_is_invented() -> None:
+    assert Texture(bank(16)).crops(32, "reflectivity", np.random.default_rng(0)) is None
+    holes = bank(64)
+    holes.stacks[0].levels[:, ::8, ::8] = 0
+    assert Texture(holes).crops(64, "optical", np.random.default_rng(0)) is None
+    recipe = Recipe(64, motions=(("constant", 1.0),), plain=0, real=1)
+    assert all(bool(draw(recipe, k, holes).sample.valid.any()) for k in range(6))

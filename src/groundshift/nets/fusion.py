@@ -31,7 +31,8 @@ class FusionConfig:
 
     widths: tuple[int, int, int, int] = (24, 40, 64, 96)
     """Channels at 2, 4, 8 and 16 pixels."""
-    iterations: int = 2
+    iterations: int = 1
+    """How often it refines what it is given; each costs as much as the first."""
 
 
 class Prediction(NamedTuple):

@@ -44,7 +44,7 @@ class Refine(Called):
 
     weights: str
     stride: int = 1
-    iterations: int = 2
+    iterations: int = 1
     reach: int = 0
 
     def __post_init__(self) -> None:
@@ -153,7 +153,7 @@ def searched(search: int = 32) -> CoarseToFine:
 
 
 def learned(weights: str, search: int = 32, stride: int = 1) -> CoarseToFine:
-    """Search coarse to fine, then refine by a trained net.
+    """Search coarse to fine, then refine by a trained net, as often as it was trained to.
 
     Parameters
     ----------
@@ -164,4 +164,5 @@ def learned(weights: str, search: int = 32, stride: int = 1) -> CoarseToFine:
     stride
         Pixels between results: 1, 2, 4, 8 or 16.
     """
-    return CoarseToFine((*searched(search).stages, Refine(weights, stride)))
+    iterations = load(weights).net.config.iterations
+    return CoarseToFine((*searched(search).stages, Refine(weights, stride, iterations)))

@@ -54,8 +54,9 @@ def render(
     """
     camera = draw_camera(rng)
     n = size * camera.fine + 2 * optics.MARGIN
-    if texture.chance(rng):
-        scene = _crop(texture, n, camera.fine, rng, generator)
+    crops = texture.crops(n, "optical", rng) if texture.chance(rng) else None
+    if crops is not None:
+        scene = _crop(crops, camera.fine, rng, generator)
     else:
         scene = invented(n, camera.fine, rng, generator)
     apparent = seen_by_scanner(motion, size, camera.fine, scene.height, rng, generator)
@@ -123,10 +124,9 @@ def seen_by_scanner(
     return motion
 
 
-def _crop(
-    texture: Texture, n: int, fine: int, rng: np.random.Generator, generator: torch.Generator
-) -> Scene:
-    crops = texture.crops(n, "optical", rng).to(generator.device)
+def _crop(crops: Tensor, fine: int, rng: np.random.Generator, generator: torch.Generator) -> Scene:
+    crops = crops.to(generator.device)
+    n = crops.shape[-1]
     dates = [crops[k] / crops[k].std().clamp(min=1e-6) for k in (0, -1)]
     hidden = torch.zeros_like(dates[0])
     if rng.random() < SNOWY:

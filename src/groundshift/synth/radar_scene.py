@@ -80,10 +80,13 @@ def _surface(
     noise = 10 ** float(rng.uniform(-3, -0.7))
     if rng.random() < shares.plain:
         return Surface(gamma, one, one, none, noise)
+    crops = None
     if texture.chance(rng):
         # Detected images bring speckle of their own, which passes for fine texture.
         kind = "reflectivity" if rng.random() < 0.7 else "detected"
-        amplitude = texture.crops(n, kind, rng).to(device)
+        crops = texture.crops(n, kind, rng)
+    if crops is not None:
+        amplitude = crops.to(device)
         power = (amplitude / amplitude.mean()).clamp(min=0.05) ** 2
         if rng.random() < 0.5:
             varied = random_field((n, n), 0.6, float(rng.uniform(20, 200)) * fine, generator)

@@ -95,7 +95,7 @@ class TrainConfig:
 
 PRESETS = {
     "small": TrainConfig(),
-    "medium": TrainConfig(net=FusionConfig(widths=(36, 64, 112, 152)), rate=1e-3),
-    "large": TrainConfig(net=FusionConfig(widths=(48, 96, 160, 224)), rate=7e-4),
+    "medium": TrainConfig(net=FusionConfig((36, 64, 112, 152), iterations=2), rate=1e-3),
+    "large": TrainConfig(net=FusionConfig((48, 96, 160, 224), iterations=2), rate=7e-4),
 }
 """Sizes S, M and L."""
