@@ -17,6 +17,7 @@ from groundshift.benchmark.real import RealCase
 from groundshift.matchers.whole import match_whole
 from groundshift.metrics import Score, rise, score
 from groundshift.synth.motions import distance_of
+from groundshift.synth.rendering import settle
 from groundshift.types import Matcher
 
 log = logging.getLogger(__name__)
@@ -84,7 +85,7 @@ def run(
         return
     os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
     with ProcessPoolExecutor(
-        min(workers, len(jobs)), get_context("spawn"), torch.set_num_threads, initargs=(1,)
+        min(workers, len(jobs)), get_context("spawn"), initializer=settle
     ) as pool:
         for future in as_completed([pool.submit(measure, *job) for job in jobs]):
             yield from future.result()
