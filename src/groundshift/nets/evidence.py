@@ -18,31 +18,27 @@ from torch.nn.functional import avg_pool2d, pad, pixel_unshuffle
 
 from groundshift.interpolate import gradient, warp_cells
 from groundshift.matchers.follow import around_known
-from groundshift.matchers.windows import box_sum, cell_sum
+from groundshift.matchers.windows import cell_sum
+from groundshift.nets import sides
+from groundshift.nets.cells import CELL, LONGEST, WARP, mean, repeat
 
-CELL = 2
-"""Pixels of a cell of evidence each way."""
-WARP = 4
-"""The displacement is held constant over squares of this many pixels."""
 TAPS = 8
 FINE = (5, 9, 17)
 """Sides of windows, cells: 10, 18 and 34 px."""
 WIDE = (17, 33)
 """Sides of windows, squares of `WARP` pixels: 68 and 132 px."""
 WINDOWS = len(FINE) + len(WIDE)
-CANDIDATES = 2 * WINDOWS
-"""Changes of the displacement that are offered: two for each window."""
+CANDIDATES = 2 * WINDOWS + sides.CANDIDATES
+"""Changes of the displacement that are offered: two for each window, and those of both sides."""
 LAGS = tuple((dy, dx) for dy in (-2, 0, 2) for dx in (-2, 0, 2) if dy or dx)
 """Of products beside the middle one, pixels."""
 LAG_WINDOWS = (7, 17)
 """Sides of the windows over which those are averaged, cells."""
 FLAT = 17
 """Side of the window whose mean displacement is subtracted, squares of `WARP` pixels."""
-LONGEST = 1.5
-"""Pixels: beyond, a gradient says nothing."""
 SOFT = 0.05
 """Curvature that is added to every window's: without texture there is no step."""
-CHANNELS = 7 + 5 * WINDOWS + len(LAG_WINDOWS) * len(LAGS) + 2 + 2 * CELL**2 + 1
+CHANNELS = 7 + 5 * WINDOWS + len(LAG_WINDOWS) * len(LAGS) + 2 + 2 * CELL**2 + 1 + sides.CHANNELS
 
 
 class Images(NamedTuple):
@@ -82,7 +78,8 @@ class Evidence(NamedTuple):
     """Changes of the displacement, ``(B, CANDIDATES, 2, H / CELL, W / CELL)``.
 
     For each window what it adds if the displacement is the same all over the window, which smooths
-    it; then what it adds if what is missing is the same, which keeps what is there.
+    it; then what it adds if what is missing is the same, which keeps what is there. Last, those
+    that lead to the displacements on either side of a jump (:mod:`groundshift.nets.sides`).
     """
 
 
@@ -92,15 +89,15 @@ def standardised(image: Tensor, side: int = 63) -> tuple[Tensor, Tensor]:
     Where the surroundings have no texture at all the result is zero and counts as unknown.
     """
     known = ~torch.isnan(image)
-    level = torch.nan_to_num(image)
-    mask = known.to(level.dtype)
-    share = _mean(mask, side).clamp(min=1e-6)
-    mean = _mean(level, side) / share
-    rest = (level - mean) * mask
-    spread = (_mean(rest * rest, side) / share).sqrt()
-    texture = spread > 1e-5 * mean.abs().clamp(min=1e-12)
+    values = torch.nan_to_num(image)
+    mask = known.to(values.dtype)
+    share = mean(mask, side).clamp(min=1e-6)
+    level = mean(values * mask, side) / share
+    rest = (values - level) * mask
+    spread = (mean(rest * rest, side) / share).sqrt()
+    texture = spread > 1e-5 * level.abs().clamp(min=1e-12)
     rest = torch.where(texture & known, rest / spread.clamp(min=1e-20), 0.0)
-    return rest.clamp(-4, 4), (known & texture).to(level.dtype)
+    return rest.clamp(-4, 4), (known & texture).to(values.dtype)
 
 
 def evidence(images: Images, flow: Tensor) -> Evidence:
@@ -128,14 +125,18 @@ def evidence(images: Images, flow: Tensor) -> Evidence:
     )
     planes = cell_sum(planes * known[:, None], CELL) / CELL**2
     squares = cell_sum(planes, WARP // CELL) / (WARP // CELL) ** 2
-    steady = _mean(squares[:, 4:7], WIDE[0])
+    steady = mean(squares[:, 4:7], WIDE[0])
     wide = [_candidate(squares, shift, steady, side) for side in WIDE]
-    shift, steady = (_repeat(each, WARP // CELL) for each in (shift, steady))
+    shift, steady = (repeat(each, WARP // CELL) for each in (shift, steady))
     fine = [_candidate(planes, shift, steady, side) for side in FINE]
-    found = torch.cat([*fine, *(_repeat(each, WARP // CELL) for each in wide)], dim=1)
+    found = torch.cat([*fine, *(repeat(each, WARP // CELL) for each in wide)], dim=1)
     steps, centres = found.unflatten(1, (WINDOWS, 5))[:, :, :4].split(2, dim=2)
     current = avg_pool2d(flow, CELL)
     texture = pixel_unshuffle(torch.stack([a * known, b * known], dim=1), CELL)
+    curvature = steady + SOFT * torch.tensor([1.0, 0.0, 1.0], device=a.device)[:, None, None]
+    tried, changes = sides.sides(
+        (a, ay, ax, images.secondary), (images.known, images.secondary_known), flow, curvature
+    )
     channels = torch.cat(
         [
             planes[:, 1:2] + planes[:, 2:3] - 2 * planes[:, 3:4],
@@ -144,12 +145,13 @@ def evidence(images: Images, flow: Tensor) -> Evidence:
             *_lags(a, b, known),
             _about_mean(flow, squares[:, :1]) * planes[:, :1],
             texture,
+            tried * planes[:, :1],
             planes[:, :1],
         ],
         dim=1,
     )
     smooth = steps + centres + (shift - current)[:, None]
-    return Evidence(channels, torch.cat([smooth, steps], dim=1))
+    return Evidence(channels, torch.cat([smooth, steps, changes], dim=1))
 
 
 def _candidate(planes: Tensor, shift: Tensor, steady: Tensor, side: int) -> Tensor:
@@ -157,8 +159,8 @@ def _candidate(planes: Tensor, shift: Tensor, steady: Tensor, side: int) -> Tens
 
     Both in pixels, ``dy`` first; ``(B, 5, h, w)`` in all.
     """
-    mean = _mean(torch.cat([planes, planes[:, :1] * shift], dim=1), side)
-    n, aa, bb, ab, kyy, kyx, kxx, sy, sx = mean[:, :9].unbind(1)
+    level = mean(torch.cat([planes, planes[:, :1] * shift], dim=1), side)
+    n, aa, bb, ab, kyy, kyx, kxx, sy, sx = level[:, :9].unbind(1)
     kyy, kyx, kxx = (
         0.5 * own + 0.5 * wide for own, wide in zip((kyy, kyx, kxx), steady.unbind(1), strict=True)
     )
@@ -168,7 +170,7 @@ def _candidate(planes: Tensor, shift: Tensor, steady: Tensor, side: int) -> Tens
     dy = (kxx * sy - kyx * sx) / determinant
     dx = (kyy * sx - kyx * sy) / determinant
     step = torch.stack([dy, dx], dim=1).clamp(-LONGEST, LONGEST)
-    centre = mean[:, 9:] / n.clamp(min=1e-6)[:, None] - shift
+    centre = level[:, 9:] / n.clamp(min=1e-6)[:, None] - shift
     seen = n[:, None] > 0.05
     correlation = ab / (aa * bb).clamp(min=1e-8).sqrt()
     return torch.cat(
@@ -179,7 +181,7 @@ def _candidate(planes: Tensor, shift: Tensor, steady: Tensor, side: int) -> Tens
 def _lags(a: Tensor, b: Tensor, known: Tensor) -> list[Tensor]:
     """Mean products at the lags, less the middle one, over each window."""
     planes = torch.stack([_lag(a, b, known, *lag) for lag in LAGS], dim=1)
-    return [_mean(planes, side) for side in LAG_WINDOWS]
+    return [mean(planes, side) for side in LAG_WINDOWS]
 
 
 def _lag(a: Tensor, b: Tensor, known: Tensor, dy: int, dx: int) -> Tensor:
@@ -194,15 +196,5 @@ def _lag(a: Tensor, b: Tensor, known: Tensor, dy: int, dx: int) -> Tensor:
 
 def _about_mean(flow: Tensor, share: Tensor) -> Tensor:
     """Displacement of cells less the mean around them."""
-    mean = _mean(avg_pool2d(flow, WARP) * share, FLAT) / _mean(share, FLAT).clamp(min=1e-3)
-    return (avg_pool2d(flow, CELL) - _repeat(mean, WARP // CELL)).clamp(-4, 4)
-
-
-def _mean(planes: Tensor, side: int) -> Tensor:
-    """Mean over odd windows; outside of the image is zero."""
-    reach = side // 2
-    return box_sum(pad(planes, (reach,) * 4), side) / side**2
-
-
-def _repeat(planes: Tensor, times: int) -> Tensor:
-    return planes.repeat_interleave(times, -1).repeat_interleave(times, -2)
+    level = mean(avg_pool2d(flow, WARP) * share, FLAT) / mean(share, FLAT).clamp(min=1e-3)
+    return (avg_pool2d(flow, CELL) - repeat(level, WARP // CELL)).clamp(-4, 4)

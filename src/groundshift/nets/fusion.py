@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, max_pool2d, pixel_shuffle
 
-from groundshift.nets.evidence import CANDIDATES, CELL, CHANNELS, Images, evidence
+from groundshift.nets.cells import CELL
+from groundshift.nets.evidence import CANDIDATES, CHANNELS, Images, evidence
 
 DEPTH = 8
 """Cells of the coarsest level of the U-Net each way."""

@@ -16,7 +16,7 @@ from groundshift.matchers.peak import PRECISION, Gaussian
 from groundshift.matchers.presets import STRIDES
 from groundshift.matchers.stage import Called, crop, where
 from groundshift.matchers.windows import up_to
-from groundshift.nets.evidence import LONGEST
+from groundshift.nets.cells import LONGEST
 from groundshift.nets.fusion import PERIOD, REACH
 from groundshift.nets.guess import GAP, filled
 from groundshift.nets.weights import load
