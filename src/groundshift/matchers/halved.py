@@ -16,8 +16,8 @@ from groundshift.types import Estimate
 class Halved(Called):
     """Match means of 2 x 2 pixels: a first search over a wide range, for a fraction of the cost.
 
-    Speckle is finer than what is left, so that a window tells less about weakly coherent ground;
-    on the whole image it is a stage to begin with, not to end with.
+    Speckle is finer than what is left, so that a window tells less about weakly coherent ground,
+    and means alias: a stage to begin with, not to end with.
 
     Parameters
     ----------
