@@ -47,9 +47,9 @@ component. Each method runs in a process of its own that has imported everything
 corner before; the best of {ROUNDS} runs counts (fewer once {ENOUGH:.0f} s are spent): the first
 one also pays for memory that the system has to find. Scaling to 8 bit or 0..1 is included, files
 are not. Nodes per second of wall time are nodes with a result. Memory is the peak of the process,
-imports and images included. All run with what the command line sets: `THP_MEM_ALLOC_ENABLE=1`,
-`GOMP_SPINCOUNT=10000` and an allocator that keeps freed memory. Processor seconds are the more
-robust number on a shared machine. "tiled" is what `groundshift.track` does; the default matcher
+imports and images included. All run with what the command line sets: `GOMP_SPINCOUNT=10000` and an
+allocator that keeps freed memory. Processor seconds are the more robust number on a shared machine.
+ "tiled" is what `groundshift.track` does; the default matcher
 searches 64 px."""
 
 

@@ -22,6 +22,9 @@ CHUNK = 1 << 15
 CELLS = 1 << 12
 """Cells handled at once by `warp_cells`: what they need stays in the processor's cache."""
 
+Sizes = tuple[int, int | tuple[int, int], int]
+"""Of a cell, of the margin before the first one, and the number of taps."""
+
 
 class Warped(NamedTuple):
     """An image seen through a displacement, with its gradient; each of shape ``(H, W)``."""
@@ -201,7 +204,12 @@ def gradient(image: Tensor, margin: int, taps: int = 8) -> Warped:
 
 
 def warp_cells(
-    image: Tensor, dy: Tensor, dx: Tensor, cell: int, margin: int, taps: int = 8
+    image: Tensor,
+    dy: Tensor,
+    dx: Tensor,
+    cell: int,
+    margin: int | tuple[int, int],
+    taps: int = 8,
 ) -> Warped:
     """See images through displacements that are constant within each cell.
 
@@ -213,6 +221,12 @@ def warp_cells(
         Displacement of each cell, shape ``(..., rows, columns)``, pixels, without NaN. Cell
         ``(0, 0)`` begins at pixel ``(margin, margin)``. Beyond ``margin - taps`` pixels, values
         repeat the image's border: mask them.
+    cell
+        Pixels.
+    margin
+        Pixels before the first cell: the same along rows and columns, or one for each.
+    taps
+        Even width of the kernel.
 
     Returns
     -------
@@ -226,13 +240,20 @@ def warp_cells(
 
 
 def shift_cells(
-    image: Tensor, dy: Tensor, dx: Tensor, cell: int, margin: int, taps: int = 8
+    image: Tensor,
+    dy: Tensor,
+    dx: Tensor,
+    cell: int,
+    margin: int | tuple[int, int],
+    taps: int = 8,
 ) -> Tensor:
     """See images through displacements: the value of `warp_cells` alone, in half the time."""
     return _image_of(_seen(image, dy, dx, (cell, margin, taps), slopes=False), dy.shape, cell)
 
 
-def nearest_cells(plane: Tensor, dy: Tensor, dx: Tensor, cell: int, margin: int) -> Tensor:
+def nearest_cells(
+    plane: Tensor, dy: Tensor, dx: Tensor, cell: int, margin: int | tuple[int, int]
+) -> Tensor:
     """Look up the pixel at or before each point, with arguments as for `warp_cells`."""
     rows, start, step = _lines(plane, dy, dx, (cell, margin, 1))
     index = start[:, None] + step * torch.arange(cell, device=plane.device)
@@ -240,9 +261,7 @@ def nearest_cells(plane: Tensor, dy: Tensor, dx: Tensor, cell: int, margin: int)
     return _image_of(found.reshape(-1, cell, cell), dy.shape, cell)
 
 
-def _seen(
-    image: Tensor, dy: Tensor, dx: Tensor, sizes: tuple[int, int, int], *, slopes: bool
-) -> Tensor:
+def _seen(image: Tensor, dy: Tensor, dx: Tensor, sizes: Sizes, *, slopes: bool) -> Tensor:
     """Interpolate cell by cell, ``(cells, cell, cell)``; with slopes, those beyond the values."""
     cell, _, taps = sizes
     rows, start, step = _lines(image, dy, dx, sizes)
@@ -266,9 +285,7 @@ def _seen(
     return seen
 
 
-def _lines(
-    image: Tensor, dy: Tensor, dx: Tensor, sizes: tuple[int, int, int]
-) -> tuple[Tensor, Tensor, int]:
+def _lines(image: Tensor, dy: Tensor, dx: Tensor, sizes: Sizes) -> tuple[Tensor, Tensor, int]:
     """Where each cell's pixels are.
 
     Returns
@@ -284,9 +301,10 @@ def _lines(
     wide = pad(image.reshape(-1, 1, H, W), (span,) * 4, mode="replicate")
     step, area = W + 2 * span, (H + 2 * span) * (W + 2 * span)
     batch, rows, columns = dy.reshape(-1, *dy.shape[-2:]).shape
-    lead = margin - (taps - 1) // 2
-    top = lead + cell * torch.arange(rows, device=image.device)
-    left = lead + cell * torch.arange(columns, device=image.device)
+    above, before = margin if isinstance(margin, tuple) else (margin, margin)
+    lead = (taps - 1) // 2
+    top = above - lead + cell * torch.arange(rows, device=image.device)
+    left = before - lead + cell * torch.arange(columns, device=image.device)
     r = (top[:, None] + dy.reshape(batch, rows, columns).floor().long()).clamp(-span, H) + span
     c = (left + dx.reshape(batch, rows, columns).floor().long()).clamp(-span, W) + span
     first = area * torch.arange(batch, device=image.device)[:, None, None]
@@ -304,7 +322,9 @@ def _image_of(cells: Tensor, shape: torch.Size, cell: int) -> Tensor:
 def _bank(fraction: Tensor, taps: int, cell: int, *, derivative: bool) -> Tensor:
     """Weights as a banded matrix ``(cells, cell + taps - 1, cell)``: one column per pixel."""
     w = weights_at(fraction, taps, derivative=derivative)
-    bank = w.new_zeros(w.shape[0], cell + taps - 1, cell)
-    for j in range(cell):
-        bank[:, j : j + taps, j] = w
+    span = cell + taps - 1
+    bank = w.new_zeros(w.shape[0], span, cell)
+    # Tap k of pixel j is at row j + k, column j.
+    band = bank.as_strided((w.shape[0], cell, taps), (span * cell, cell + 1, cell))
+    band.copy_(w[:, None])
     return bank

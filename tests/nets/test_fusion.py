@@ -4,16 +4,11 @@ import pytest
 import torch
 from torch.nn.functional import avg_pool2d
 
-from groundshift.nets.evidence import (
-    CANDIDATES,
-    CELL,
-    CHANNELS,
-    WINDOWS,
-    Images,
-    evidence,
-    standardised,
-)
+from groundshift.nets import products
+from groundshift.nets.cells import CELL
+from groundshift.nets.evidence import CANDIDATES, CHANNELS, WINDOWS, Comparison
 from groundshift.nets.fusion import PERIOD, Fusion, FusionConfig
+from groundshift.nets.images import Images, standardised
 from groundshift.synth.motions import Constant, Waves
 from groundshift.synth.sample import speckle_sample
 
@@ -27,6 +22,11 @@ def pair():
 
 def images_of(sample):
     return Images.of(sample.reference[None], sample.secondary[None])
+
+
+def evidence(images, flow):
+    """All rows at once."""
+    return Comparison.of(images, flow).evidence(flow, slice(0, flow.shape[-2] // CELL))
 
 
 class TestEvidence:
@@ -83,6 +83,23 @@ class TestEvidence:
         assert bool(found.channels.isfinite().all())
         assert float(found.channels[0, -1, 32:48, 32:48].max()) == 0
         assert found.channels.shape[1] == CHANNELS
+
+    def test_strips_leave_no_trace(self, pair, monkeypatch):
+        reference, secondary = pair.reference.clone(), pair.secondary
+        reference[60:100, 60:100] = torch.nan
+        # Displacements that lead far beyond the strip, and beyond the image.
+        rows = torch.arange(192.0)[:, None].expand(192, 192)
+        flow = torch.stack([40 * (rows / 30).sin(), 0.5 * rows - 40])[None]
+        images = Images.of(reference[None], secondary[None])
+        whole = evidence(images, flow)
+        monkeypatch.setattr(products, "AREA", 192 * 16)
+        compared = Comparison.of(images, flow)
+        parts = [
+            compared.evidence(flow[..., 2 * rows.start : 2 * rows.stop, :], rows)
+            for rows in (slice(0, 2), slice(2, 50), slice(50, 96))
+        ]
+        for plane, cut in zip(whole, zip(*parts, strict=True), strict=True):
+            assert torch.allclose(plane, torch.cat(cut, -2), atol=1e-5)
 
     def test_gain_and_offset_do_not_matter(self, pair):
         one, two = standardised(pair.reference[None])[0], standardised(7 * pair.reference[None])[0]

@@ -5,7 +5,8 @@ from torch.nn.functional import avg_pool2d
 
 from groundshift.nets import sides
 from groundshift.nets.cells import CELL
-from groundshift.nets.evidence import WINDOWS, Images, evidence
+from groundshift.nets.evidence import WINDOWS, Comparison
+from groundshift.nets.images import Images
 from groundshift.synth.motions import Constant
 from groundshift.synth.sample import speckle_sample
 
@@ -51,7 +52,8 @@ def blurred():
 def test_beside_a_jump_one_side_leads_where_no_window_does():
     reference, secondary, guess, truth = blurred()
     images = Images.of(reference[None], secondary[None])
-    found = evidence(images, guess).candidates[0, :, 1]
+    compared = Comparison.of(images, guess)
+    found = compared.evidence(guess, slice(0, 256 // CELL)).candidates[0, :, 1]
     rest = truth - guess[0, 1]
     rest = avg_pool2d(rest[None, None], CELL)[0, 0]
     # Columns 6 to 16 px from the jump, on the side whose ground is whole.

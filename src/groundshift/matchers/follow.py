@@ -71,7 +71,7 @@ def _see(
         shift = shift if bool(shift.any()) else None
     if shift is None:
         edge = margin - outer
-        seen = _crop_or_pad(_with_neighbours(known), edge, 0.0)
+        seen = _crop_or_pad(with_neighbours(known), edge, 0.0)
         if not slopes:
             return _where(seen, (_crop_or_pad(image, edge, 0.0),)), None
         return _where(seen, gradient(_crop_or_pad(image, edge - TAPS, 0.0), TAPS, TAPS)), None
@@ -108,7 +108,7 @@ def _where(seen: Tensor, planes: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     return tuple(torch.where(seen, plane, torch.nan) for plane in planes)
 
 
-def _with_neighbours(known: Tensor) -> Tensor:
+def with_neighbours(known: Tensor) -> Tensor:
     """Whether a pixel and those below and to the right of it exist."""
     wide = torch.nn.functional.pad(known.to(torch.uint8), (0, 1, 0, 1)) > 0
     return wide[..., :-1, :-1] & wide[..., 1:, :-1] & wide[..., :-1, 1:] & wide[..., 1:, 1:]
@@ -116,7 +116,7 @@ def _with_neighbours(known: Tensor) -> Tensor:
 
 def around_known(known: Tensor, dy: Tensor, dx: Tensor, cell: int, margin: int) -> Tensor:
     """Whether the four pixels around each point exist; arguments as for `warp_cells`."""
-    inside = torch.nn.functional.pad(_with_neighbours(known).float(), (1, 0, 1, 0))
+    inside = torch.nn.functional.pad(with_neighbours(known).float(), (1, 0, 1, 0))
     return nearest_cells(inside, dy, dx, cell, margin + 1) > 0
 
 

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
-from groundshift.matchers.windows import box_sum
+from groundshift.matchers.windows import box_sum, cell_sum
+from groundshift.nets.cells import repeat
 
 BLUR = (8, 48)
 """Range of the radius over which the truth is averaged, pixels."""
@@ -16,12 +17,16 @@ CELL = 32
 """Distance of the nodes of the error, pixels."""
 WRONG = 0.03
 """Share of nodes that are off by far more."""
-GAP = 65
-"""Side of the squares whose known values fill gaps, pixels."""
+SQUARE = 4
+"""Pixels each way, of squares that are filled alike."""
+GAP = 17
+"""Side of the windows whose known values fill gaps, squares."""
 
 
 def filled(prior: Tensor) -> tuple[Tensor, Tensor]:
     """Fill the gaps of displacements ``(..., 2, H, W)`` from around; tell where that is possible.
+
+    Sides are multiples of `SQUARE`.
 
     Returns
     -------
@@ -30,10 +35,13 @@ def filled(prior: Tensor) -> tuple[Tensor, Tensor]:
         ``(..., H, W)``.
     """
     known = ~torch.isnan(prior[..., :1, :, :])
-    level = torch.nan_to_num(prior) * known
-    planes = torch.cat([level, known.to(prior.dtype)], dim=-3)
-    total, share = box_sum(pad(planes, (GAP // 2,) * 4), GAP).split((2, 1), dim=-3)
-    return torch.where(known, level, total / share.clamp(min=1)), share[..., 0, :, :] > 0
+    if bool(known.all()):
+        return prior, known[..., 0, :, :]
+    planes = torch.cat([torch.nan_to_num(prior), known.to(prior.dtype)], dim=-3)
+    sums = box_sum(pad(cell_sum(planes, SQUARE), (GAP // 2,) * 4), GAP)
+    total, share = sums.split((2, 1), dim=-3)
+    around, near = (repeat(each, SQUARE) for each in (total / share.clamp(min=1), share > 0))
+    return torch.where(known, planes[..., :2, :, :], around), near[..., 0, :, :]
 
 
 def first_guess(motion: Tensor, generator: torch.Generator) -> Tensor:

@@ -18,7 +18,7 @@ from groundshift.matchers.stage import Called, crop, where
 from groundshift.matchers.windows import up_to
 from groundshift.nets.cells import LONGEST
 from groundshift.nets.fusion import PERIOD, REACH
-from groundshift.nets.guess import GAP, filled
+from groundshift.nets.guess import GAP, SQUARE, filled
 from groundshift.nets.weights import load
 from groundshift.types import Estimate
 
@@ -62,7 +62,7 @@ class Refine(Called):
     @property
     def context(self) -> int:
         """Pixels of reference, and of prior, used beyond the area reported on."""
-        return up_to(self.iterations * REACH + GAP // 2, PERIOD)
+        return up_to(self.iterations * REACH + SQUARE * (GAP // 2 + 1), PERIOD)
 
     @property
     def halo(self) -> int:
@@ -88,42 +88,49 @@ class Refine(Called):
         # Whole periods: the net's cells must not depend on where the area ends.
         below, beside = (up_to(n, PERIOD) - n for n in (rows, columns))
         ends = (0, beside, 0, below)
-        area = pad(crop(reference, margin - outer), ends, value=torch.nan)
-        guess, known = self._guess(prior, margin - outer, ends, area)
-        area = torch.where(known, area, torch.nan)
-        planes = area.new_full((5, *area.shape), torch.nan)
+        edge = margin - outer
+        area = pad(crop(reference, edge), ends, value=torch.nan)
+        planes = area.new_zeros(6, rows, columns)
         part = _with_data(area)
         if part is not None:
-            wide = pad(secondary, ends, value=torch.nan)
-            edge = 2 * (margin - outer)
-            around = tuple(slice(cut.start, cut.stop + edge) for cut in part)
-            planes[(..., *part)] = self._found(area[part], wide[around], guess[(..., *part)])
-        planes = planes[:, outer : outer + rows, outer : outer + columns]
-        there = (~torch.isnan(crop(reference, margin))).float()[None]
+            around = tuple(slice(cut.start, cut.stop + 2 * edge) for cut in part)
+            wide = pad(secondary, ends, value=torch.nan)[around]
+            if prior is not None:
+                prior = pad(crop(prior, edge), ends, value=torch.nan)[(..., *part)]
+            found = self._found(area[part], wide, prior)
+            inner = [_inner(cut, outer, n) for cut, n in zip(part, (rows, columns), strict=True)]
+            planes[:, *(to for to, _ in inner)] = found[:, *(of for _, of in inner)]
         if self.stride > 1:
-            planes, there = (avg_pool2d(each, self.stride) for each in (planes, there))
-        dy, dx, var_y, var_x, doubt = planes.unbind(0)
+            planes = avg_pool2d(planes, self.stride)
+        dy, dx, var_y, var_x, doubt, there = planes.unbind(0)
         sigma_y, sigma_x = (variance.sqrt().clamp(min=PRECISION) for variance in (var_y, var_x))
-        good = (doubt < DOUBT) & (there[0] > DOUBT)
+        good = (doubt < DOUBT) & (there > DOUBT)
         good &= torch.maximum(sigma_y, sigma_x) <= self.search
         return where(good, Estimate(dy, dx, sigma_y, sigma_x, 1 - doubt))
 
-    def _found(self, reference: Tensor, secondary: Tensor, guess: Tensor) -> Tensor:
-        """Run the net: displacement, variances and the probability of no measurement."""
+    def _found(self, reference: Tensor, secondary: Tensor, prior: Tensor | None) -> Tensor:
+        """Run the net: displacement, variances, probability of no measurement, and what counts."""
         trained = load(self.weights, reference.device)
         scale = trained.details.get("temperature", 1.0)
         with torch.inference_mode():
+            if prior is None:
+                guess = reference.new_zeros(2, *reference.shape)
+            else:
+                # What was found beside the data must not depend on where they are cut.
+                there = torch.where(torch.isnan(reference), torch.nan, prior)
+                guess, known = filled(there)
+                reference = torch.where(known, reference, torch.nan)
             found = trained.net(reference[None], secondary[None], guess[None], self.iterations)[-1]
             variance = found.variance() * scale**2
-            return torch.cat([found.flow, variance, found.invalid.sigmoid()], 1)[0].clone()
+            there = (~torch.isnan(reference)).to(variance.dtype)
+            return torch.cat([*found.flow, *variance, *found.invalid.sigmoid(), there[None]])
 
-    def _guess(
-        self, prior: Tensor | None, edge: int, ends: tuple[int, ...], area: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Fill the gaps of a prior from around, and tell where there is one."""
-        if prior is None:
-            return area.new_zeros(2, *area.shape), torch.ones_like(area, dtype=torch.bool)
-        return filled(pad(crop(prior, edge), ends, value=torch.nan))
+
+def _inner(cut: slice, outer: int, size: int) -> tuple[slice, slice]:
+    """Where a part of an area goes in its inner `size`, and what of the part that is."""
+    first, last = max(cut.start, outer), min(cut.stop, outer + size)
+    last = max(first, last)
+    return slice(first - outer, last - outer), slice(first - cut.start, last - cut.start)
 
 
 def _with_data(image: Tensor) -> tuple[slice, slice] | None:
@@ -148,8 +155,9 @@ def searched(search: int = 32) -> CoarseToFine:
     """
     wide = NCC(window=48, search=max(2, -(-search // 2)), stride=16, peak=Gaussian())
     coarse = Halved(MultiWindow(wide, windows=(16, 48, 80), agreement=16))
-    near = NCC(window=40, search=3, stride=8, peak=Gaussian())
-    return CoarseToFine((coarse, MultiWindow(near, windows=(24, 40, 72, 104), agreement=24)))
+    # A wider search, or more windows, finds no more, but more that is wrong.
+    near = NCC(window=40, search=2, stride=8, peak=Gaussian())
+    return CoarseToFine((coarse, MultiWindow(near, windows=(24, 72), agreement=24)))
 
 
 def learned(weights: str, search: int = 32, stride: int = 1) -> CoarseToFine:

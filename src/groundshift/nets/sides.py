@@ -8,16 +8,11 @@ PatchMatch: Barnes et al. 2009.)
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, max_pool2d
+from torch.nn.functional import max_pool2d
 
-from groundshift.interpolate import shift_cells
-from groundshift.matchers.follow import around_known
-from groundshift.matchers.windows import cell_sum
-from groundshift.nets.cells import CELL, LONGEST, WARP, mean, repeat
+from groundshift.nets.cells import LONGEST, mean_within
 
 SIDES = 2
-TAPS = 4
-"""Of the interpolation: what is tried must be told apart, not measured."""
 AROUND = 13
 """Side of the windows from which displacements are taken, squares of `WARP` pixels: 52 px."""
 WINDOWS = (5, 11)
@@ -60,55 +55,37 @@ def _highest(planes: Tensor) -> tuple[Tensor, Tensor]:
     return value, at.flatten(2).gather(2, row.flatten(2)).reshape(row.shape)
 
 
-def sides(
-    images: tuple[Tensor, Tensor, Tensor, Tensor],
-    known: tuple[Tensor, Tensor],
-    flow: Tensor,
-    curvature: Tensor,
-) -> tuple[Tensor, Tensor]:
-    """Try the displacements from both sides.
+def tried(planes: Tensor, reach: int, away: Tensor, curvature: Tensor) -> tuple[Tensor, Tensor]:
+    """Tell how well a displacement fits, and where it leads.
 
     Parameters
     ----------
-    images
-        Reference, its slopes along rows and columns, and the secondary: ``(B, H, W)``, the last
-        one larger.
-    known
-        Pixels of both with data, 0 or 1.
-    flow
-        The running displacement, ``(B, 2, H, W)``.
+    planes
+        Products under it (:mod:`groundshift.nets.products`), with `reach` cells around.
+    reach
+        Cells.
+    away
+        How far it is from the running displacement, ``(B, 2, h, w)``, pixels.
     curvature
-        Mean products of slopes (yy, yx, xx) in cells, ``(B, 3, H / CELL, W / CELL)``, softened.
+        Mean products of slopes (yy, yx, xx), ``(B, 3, h, w)``, softened.
 
     Returns
     -------
     tuple of Tensor
-        Channels for the net, ``(B, CHANNELS, h, w)``, and changes of the displacement,
-        ``(B, CANDIDATES, 2, h, w)``.
+        Channels for the net, ``(B, CHANNELS / SIDES, h, w)``, and changes of the displacement, one
+        for each window, ``(B, len(WINDOWS), 2, h, w)``.
     """
-    a, ay, ax, secondary = images
-    margin = (secondary.shape[-1] - a.shape[-1]) // 2
-    shift = avg_pool2d(flow, WARP)
-    current = avg_pool2d(flow, CELL)
     kyy, kyx, kxx = curvature.unbind(1)
     determinant = torch.maximum(kyy * kxx - kyx * kyx, 0.02 * kyy * kxx)
-    channels, changes = [], []
-    for other in extremes(shift, max_pool2d(known[0][:, None], WARP)):
-        place = (other[:, 0], other[:, 1], WARP, margin)
-        b = shift_cells(secondary, *place, TAPS)
-        seen = known[0] * around_known(known[1] > 0, *place)
-        b = b * seen
-        planes = torch.stack([seen, a * a * seen, b * b, a * b, b * ay, b * ax], dim=1)
-        planes = cell_sum(planes, CELL) / CELL**2
-        away = repeat(other, WARP // CELL) - current
-        channels.append(away.clamp(-FARTHEST, FARTHEST))
-        for side in WINDOWS:
-            n, aa, bb, ab, sy, sx = mean(planes, side).unbind(1)
-            # By parts: the slope of one image times the other, less nothing on average.
-            dy = (kyx * sx - kxx * sy) / (determinant * n.clamp(min=0.05))
-            dx = (kyx * sy - kyy * sx) / (determinant * n.clamp(min=0.05))
-            step = torch.stack([dy, dx], dim=1).clamp(-LONGEST, LONGEST)
-            correlation = ab / (aa * bb).clamp(min=1e-8).sqrt()
-            channels += [step, correlation[:, None]]
-            changes.append(away + step)
+    channels, changes = [away.clamp(-FARTHEST, FARTHEST)], []
+    for side in WINDOWS:
+        n, aa, bb, ab, sy, sx = mean_within(planes, side, reach).unbind(1)
+        scale = determinant * n.clamp(min=0.05)
+        # By parts: the slope of one image times the other, less nothing on average.
+        dy = (kyx * sx - kxx * sy) / scale
+        dx = (kyx * sy - kyy * sx) / scale
+        step = torch.stack([dy, dx], dim=1).clamp(-LONGEST, LONGEST)
+        correlation = ab / (aa * bb).clamp(min=1e-8).sqrt()
+        channels += [step, correlation[:, None]]
+        changes.append(away + step)
     return torch.cat(channels, dim=1), torch.stack(changes, dim=1)
