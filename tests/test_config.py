@@ -111,7 +111,7 @@ def test_every_member_of_the_union_can_be_named():
 
 
 def test_a_run_s_folder_is_a_matcher(tmp_path):
-    keep(Fusion(FusionConfig((4, 4, 4, 4), iterations=3)), tmp_path / NAME, {})
+    keep(Fusion(FusionConfig((4, 4, 4), iterations=3)), tmp_path / NAME, {})
     assert matcher_from(str(tmp_path)) == learned(str(tmp_path))
     assert learned(str(tmp_path)).stages[-1] == Refine(str(tmp_path), iterations=3)
     assert matcher_from(f"learned({str(tmp_path)!r}, stride=4)") == learned(str(tmp_path), stride=4)

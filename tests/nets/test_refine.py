@@ -22,7 +22,7 @@ SIZE = 96
 def run(tmp_path_factory):
     """A net with random weights that do something."""
     torch.manual_seed(0)
-    net = Fusion(FusionConfig(widths=(4, 4, 4, 4), iterations=1))
+    net = Fusion(FusionConfig(widths=(4, 4, 4), iterations=1))
     torch.nn.init.normal_(net.head.weight, std=0.05)
     folder = tmp_path_factory.mktemp("run")
     weights.keep(net, folder / weights.NAME, {"steps": 3})
@@ -75,8 +75,10 @@ class TestRefine:
         wide = torch.nn.functional.pad(sample.reference, around, value=torch.nan)[None]
         beyond = torch.nn.functional.pad(sample.secondary, around, value=torch.nan)[None]
         with torch.no_grad():
-            small = net(sample.reference[None], sample.secondary[None], guess, 2)[-1]
-            large = net(wide, beyond, torch.nn.functional.pad(guess, around, value=3.0), 2)[-1]
+            small = net(sample.reference[None], sample.secondary[None], guess, 2).predictions[-1]
+            large = net(
+                wide, beyond, torch.nn.functional.pad(guess, around, value=3.0), 2
+            ).predictions[-1]
         for one, two in zip(small, large, strict=True):
             assert torch.allclose(one, two[..., 48:-48, 48:-48], atol=1e-5)
 
@@ -101,7 +103,7 @@ class TestWeights:
     def test_they_come_back(self, run):
         found = weights.load(run)
         assert found.details == {"steps": 3}
-        assert found.net.config.widths == (4, 4, 4, 4)
+        assert found.net.config.widths == (4, 4, 4)
 
     def test_half_the_size(self, run, tmp_path):
         net = weights.load(run).net
@@ -114,7 +116,7 @@ class TestWeights:
             assert torch.allclose(one, two, rtol=1e-3, atol=1e-6)
 
     def test_a_run_that_goes_on_is_a_matcher(self, tmp_path):
-        net, recipe = FusionConfig(widths=(4, 4, 4, 4)), Recipe(size=64)
+        net, recipe = FusionConfig(widths=(4, 4, 4)), Recipe(size=64)
         config = TrainConfig(net, recipe, steps=9, batch=1, pool=2, samples=0)
         train(config, tmp_path, workers=0, seconds=0)
         assert weights.load(str(tmp_path)).details == {"step": 1}

@@ -5,7 +5,7 @@ from torch.nn.functional import avg_pool2d
 
 from groundshift.nets import sides
 from groundshift.nets.cells import CELL
-from groundshift.nets.evidence import WINDOWS, Comparison
+from groundshift.nets.evidence import Comparison
 from groundshift.nets.images import Images
 from groundshift.synth.motions import Constant
 from groundshift.synth.sample import speckle_sample
@@ -59,6 +59,6 @@ def test_beside_a_jump_one_side_leads_where_no_window_does():
     # Columns 6 to 16 px from the jump, on the side whose ground is whole.
     near = (slice(20, -20), slice(56, 61))
     errors = (found - rest)[(slice(None), *near)].abs().mean((1, 2))
-    windows, tried = errors[: 2 * WINDOWS], errors[2 * WINDOWS :]
+    windows, tried = errors[: -sides.CANDIDATES], errors[-sides.CANDIDATES :]
     assert float(tried.min()) < 0.15
     assert float(tried.min()) < 0.3 * float(windows.min())

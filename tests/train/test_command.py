@@ -16,7 +16,7 @@ from test_cli import (
 from test_cli import run as command
 
 TINY = """
-net: {widths: [8, 8, 8, 8], iterations: 1}
+net: {widths: [8, 8, 8], iterations: 1}
 recipe: {size: 64, motions: {constant: 1}, radar: 1, plain: 1}
 steps: 4
 batch: 2
@@ -88,7 +88,7 @@ def test_the_template_is_the_small_preset(capsys):
         ("steps: 0", "must be above 0"),
         ("cool: 2", "is no share"),
         ("recipe: {size: 100}", "must be a multiple of 16"),
-        ("net: {widths: [1, 2]}", "widths has 2 values and must have 4"),
+        ("net: {widths: [1, 2]}", "widths has 2 values and must have 3"),
     ],
 )
 def test_bad_configs_are_refused_before_the_work(folder, capsys, text, message):

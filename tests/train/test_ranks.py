@@ -19,7 +19,7 @@ from groundshift.train.ranks import rank
 
 torch.set_num_threads(1)
 config = TrainConfig(
-    net=FusionConfig(widths=(8, 8, 8, 8), iterations=1),
+    net=FusionConfig(widths=(8, 8, 8), iterations=1),
     recipe=Recipe(size=64, radar=1.0, plain=1.0, motions=(("constant", 1.0),)),
     steps=3, batch=1, pool=3, warmup=1, save=3, validate=3, samples=1,
 )

@@ -7,8 +7,9 @@ not into memory: work goes strip by strip, and gives the same however it is cut.
 from collections.abc import Iterator
 
 from torch import Tensor
-from torch.nn.functional import pad
+from torch.nn.functional import avg_pool2d, pad
 
+from groundshift.interpolate import in_steps
 from groundshift.matchers.windows import box_sum, up_to
 
 CELL = 2
@@ -17,6 +18,14 @@ WARP = 4
 """The displacement is held constant over squares of this many pixels."""
 LONGEST = 1.5
 """Pixels: beyond, a gradient says nothing."""
+
+
+def squares_of(flow: Tensor) -> Tensor:
+    """Displacement of squares, in steps that make it cheap to follow: nothing else depends on it.
+
+    What is found is told from there, however it is rounded.
+    """
+    return in_steps(avg_pool2d(flow, WARP))
 
 
 def mean(planes: Tensor, side: int) -> Tensor:

@@ -37,7 +37,9 @@ class Images(NamedTuple):
     @classmethod
     def of(cls, reference: Tensor, secondary: Tensor) -> "Images":
         """Standardise; NaN is no data. The secondary may be larger by the same on each side."""
-        (a, known), (b, seen) = (standardised(image) for image in (reference, secondary))
+        extra = -((secondary.shape[-1] - reference.shape[-1]) // 2) % SQUARE
+        a, known = standardised(reference)
+        b, seen = standardised(pad(secondary, (extra,) * 4, value=torch.nan))
         around = pad(a, (TAPS,) * 4)
         slopes = [gradient(image, TAPS, TAPS) for image in around]
         whole = with_neighbours(pad(seen, (TAPS,) * 4) > 0).to(a.dtype)

@@ -1,7 +1,6 @@
 """What a net is trained for: small errors where physics allows them, and a sigma that is true."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -9,13 +8,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
 
-from groundshift.nets.fusion import Prediction
+from groundshift.nets.fusion import Found, Prediction
 
 WINDOW = 32
 """Side of the window whose limit scales errors, pixels."""
 FLOOR = 0.02
 """Pixels added to the limit: no error smaller than this is worth more."""
-OPTICAL = 0.03
+OPTICAL = 0.02
 """Scale of errors of optical images, for which there is no such law, pixels."""
 NEAR = 6.0
 """Pixels from a jump within which gradients count more."""
@@ -31,8 +30,10 @@ class Weights:
     jump: float = 4.0
     """Of gradients within `NEAR` of a jump."""
     slope: float = 0.02
+    settled: float = 0.5
+    """Of the error after the first, cheap iteration."""
     decay: float = 0.8
-    """Of each earlier iteration."""
+    """Of each earlier one of the others."""
 
 
 class Truth(NamedTuple):
@@ -68,29 +69,36 @@ def error_scale(coherence: Tensor, bandwidth: Tensor) -> Tensor:
     return torch.where(torch.isnan(scale), OPTICAL, scale)
 
 
-def loss(
-    predictions: Sequence[Prediction], truth: Truth, weights: Weights
-) -> tuple[Tensor, dict[str, Tensor]]:
+def loss(found: Found, truth: Truth, weights: Weights) -> tuple[Tensor, dict[str, Tensor]]:
     """Sum the parts over iterations; and the last iteration's parts alone, for the log."""
-    total = truth.motion.new_zeros(())
     parts: dict[str, Tensor] = {}
-    for index, prediction in enumerate(reversed(predictions)):
+    settled = weights.settled * _mean(_rough(found.settled - truth.motion, truth), truth)
+    total = settled
+    for index, prediction in enumerate(reversed(found.predictions)):
         own = _parts(prediction, truth, weights)
         total = total + weights.decay**index * torch.stack(list(own.values())).sum()
         parts = parts or {name: value.detach() for name, value in own.items()}
-    return total, parts
+    return total, {**parts, "settled": settled.detach()}
+
+
+def _rough(error: Tensor, truth: Truth) -> Tensor:
+    """Size of errors in units of those that cannot be avoided, rounded where it is small."""
+    scale = truth.scale[:, None]
+    return ((error**2 + (0.1 * scale) ** 2).sqrt() / scale).mean(1)
+
+
+def _mean(values: Tensor, truth: Truth) -> Tensor:
+    """Mean over the pixels that can be measured."""
+    return (values * truth.valid).sum() / truth.valid.sum().clamp(min=1)
 
 
 def _parts(prediction: Prediction, truth: Truth, weights: Weights) -> dict[str, Tensor]:
-    counts = truth.valid.float()
-    number = counts.sum().clamp(min=1)
     error = prediction.flow - truth.motion
-    scale = truth.scale[:, None]
-    rough = (error**2 + (0.1 * scale) ** 2).sqrt() / scale
-    invalid = binary_cross_entropy_with_logits(prediction.invalid[:, 0], 1 - counts)
+    unknown = 1 - truth.valid.float()
+    invalid = binary_cross_entropy_with_logits(prediction.invalid[:, 0], unknown)
     return {
-        "error": (rough.mean(1) * counts).sum() / number,
-        "likelihood": weights.likelihood * (mixture_nll(error, prediction) * counts).sum() / number,
+        "error": _mean(_rough(error, truth), truth),
+        "likelihood": weights.likelihood * _mean(mixture_nll(error, prediction), truth),
         "invalid": weights.invalid * invalid,
         "gradient": weights.gradient * _gradient(error, truth, weights.jump),
         "slope": weights.slope * _slope(prediction.flow, truth),

@@ -19,7 +19,7 @@ SIDE_TAPS = 4
 """Of the interpolation on the other side of a jump: what is tried must be told apart, no more."""
 LAGS = tuple((dy, dx) for dy in (-2, 0, 2) for dx in (-2, 0, 2) if dy or dx)
 """Of products beside the middle one, pixels."""
-MIDDLE, SIDE = 9, 6
+MIDDLE, SIDE = 10, 6
 """Planes of the middle, and of each side of a jump."""
 AREA = 1 << 16
 """Pixels worked on at once."""
@@ -29,8 +29,7 @@ class Products(NamedTuple):
     """Means over the pixels of cells, ``(B, ..., H / CELL, W / CELL)``."""
 
     middle: Tensor
-    """Of what is known, and of the products aa, bb, ab, the curvature (yy, yx, xx) and what a step
-    follows from (y, x); a is the reference and b the warped secondary."""
+    """See `alike`."""
     lags: Tensor
     """Of a and b at each of `LAGS`, less the middle one."""
     sides: tuple[Tensor, ...]
@@ -47,13 +46,34 @@ class Products(NamedTuple):
         texture = shift.new_empty(B, 2 * CELL**2, H // CELL, W // CELL)
         for rows in strips(H, B * W, AREA, WARP):
             cells = slice(rows.start // CELL, rows.stop // CELL)
-            found, pixels = _middle(images, shift, rows)
+            # Lags reach beyond the strip, by less than a square.
+            both = _Both.of(images, shift, rows, WARP)
+            found = both.products() + both.lags()
             for other in others:
                 found += _side(images, other, rows)
             planes[..., cells, :] = cell_sum(torch.stack(found, 1), CELL) / CELL**2
-            texture[..., cells, :] = pixel_unshuffle(torch.stack(pixels, 1), CELL)
+            texture[..., cells, :] = pixel_unshuffle(torch.stack([both.a, both.b], 1), CELL)
         middle, lags, sides = planes.tensor_split((MIDDLE, MIDDLE + len(LAGS)), 1)
         return cls(middle, lags, tuple(sides.split(SIDE, 1)), texture)
+
+
+def alike(images: Images, shift: Tensor) -> Tensor:
+    """Compare under a displacement of each square ``(B, 2, h, w)``.
+
+    Returns
+    -------
+    Tensor
+        Means over cells, ``(B, MIDDLE, H / CELL, W / CELL)``, of what is known; of the products
+        aa, bb, ab; the curvature (yy, yx, xx); what a step follows from (y, x); and the mean
+        square of the slopes of a. a is the reference and b the warped secondary.
+    """
+    B, H, W = images.reference.shape
+    planes = shift.new_empty(B, MIDDLE, H // CELL, W // CELL)
+    for rows in strips(H, B * W, AREA, WARP):
+        products = torch.stack(_Both.of(images, shift, rows, 0).products(), 1)
+        cells = slice(rows.start // CELL, rows.stop // CELL)
+        planes[..., cells, :] = cell_sum(products, CELL) / CELL**2
+    return planes
 
 
 class _Seen(NamedTuple):
@@ -84,43 +104,63 @@ class _Seen(NamedTuple):
         return nearest_cells(self.inside, *self.shift, WARP, place)
 
 
-def _middle(images: Images, shift: Tensor, rows: slice) -> tuple[list[Tensor], list[Tensor]]:
-    """Products under the running displacement, and the masked pixels of both images."""
-    H = images.reference.shape[-2]
-    # Lags reach beyond the strip, by less than a square.
-    wide = slice(max(0, rows.start - WARP), min(H, rows.stop + WARP))
-    seen = _Seen.of(images, shift, wide)
-    warped = warp_cells(seen.secondary, *seen.shift, WARP, (seen.top, seen.margin), TAPS)
-    known = images.known[..., wide, :] * seen.known
-    around = pad(
-        warped.value * known,
-        (WARP, WARP, WARP - rows.start + wide.start, WARP - wide.stop + rows.stop),
-    )
-    inner = (..., slice(rows.start - wide.start, rows.stop - wide.start), slice(None))
-    known = known[inner]
-    b, by, bx = (plane[inner] * known for plane in warped)
-    a, ay, ax = (
-        plane[..., rows, :] * known
-        for plane in (images.reference, images.reference_dy, images.reference_dx)
-    )
-    ab = a * b
-    height, width = known.shape[-2:]
-    lags = [
-        a * around[..., WARP + dy : WARP + dy + height, WARP + dx : WARP + dx + width] - ab
-        for dy, dx in LAGS
-    ]
-    products = [
-        known,
-        a * a,
-        b * b,
-        ab,
-        ay * by,
-        0.5 * (ay * bx + ax * by),
-        ax * bx,
-        0.5 * (a * by - b * ay),
-        0.5 * (a * bx - b * ax),
-    ]
-    return products + lags, [a, b]
+class _Both(NamedTuple):
+    """Both images and their slopes in some rows, zero where either is not known."""
+
+    known: Tensor
+    a: Tensor
+    ay: Tensor
+    ax: Tensor
+    b: Tensor
+    by: Tensor
+    bx: Tensor
+    around: Tensor
+    """The secondary with `reach` pixels more on each side; zero beyond the image."""
+    reach: int
+
+    @classmethod
+    def of(cls, images: Images, shift: Tensor, rows: slice, reach: int) -> "_Both":
+        H = images.reference.shape[-2]
+        wide = slice(max(0, rows.start - reach), min(H, rows.stop + reach))
+        seen = _Seen.of(images, shift, wide)
+        warped = warp_cells(
+            seen.secondary, *seen.shift, WARP, (seen.top, seen.margin), TAPS, stepped=True
+        )
+        known = images.known[..., wide, :] * seen.known
+        above, below = reach - rows.start + wide.start, reach - wide.stop + rows.stop
+        around = pad(warped.value * known, (reach, reach, above, below))
+        inner = (..., slice(rows.start - wide.start, rows.stop - wide.start), slice(None))
+        known = known[inner]
+        reference = (images.reference, images.reference_dy, images.reference_dx)
+        a, ay, ax = (plane[..., rows, :] * known for plane in reference)
+        b, by, bx = (plane[inner] * known for plane in warped)
+        return cls(known, a, ay, ax, b, by, bx, around, reach)
+
+    def products(self) -> list[Tensor]:
+        """Those of :func:`alike`, in its order."""
+        a, ay, ax, b, by, bx = self[1:7]
+        return [
+            self.known,
+            a * a,
+            b * b,
+            a * b,
+            ay * by,
+            0.5 * (ay * bx + ax * by),
+            ax * bx,
+            0.5 * (a * by - b * ay),
+            0.5 * (a * bx - b * ax),
+            0.5 * (ay * ay + ax * ax),
+        ]
+
+    def lags(self) -> list[Tensor]:
+        """Products with the secondary further on, less the middle one."""
+        height, width = self.a.shape[-2:]
+        middle = self.a * self.b
+
+        def further(dy: int, dx: int) -> Tensor:
+            return self.around[..., self.reach + dy :, self.reach + dx :][..., :height, :width]
+
+        return [self.a * further(dy, dx) - middle for dy, dx in LAGS]
 
 
 def _side(images: Images, shift: Tensor, rows: slice) -> list[Tensor]:
@@ -128,7 +168,8 @@ def _side(images: Images, shift: Tensor, rows: slice) -> list[Tensor]:
     seen = _Seen.of(images, shift, rows)
     known = images.known[..., rows, :] * seen.known
     place = (seen.top, seen.margin)
-    b = shift_cells(seen.secondary, *seen.shift, WARP, place, SIDE_TAPS) * known
+    b = shift_cells(seen.secondary, *seen.shift, WARP, place, SIDE_TAPS, stepped=True)
+    b = b * known
     a, ay, ax = (
         plane[..., rows, :]
         for plane in (images.reference, images.reference_dy, images.reference_dx)

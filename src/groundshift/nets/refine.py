@@ -17,7 +17,7 @@ from groundshift.matchers.presets import STRIDES
 from groundshift.matchers.stage import Called, crop, where
 from groundshift.matchers.windows import up_to
 from groundshift.nets.cells import LONGEST
-from groundshift.nets.fusion import PERIOD, REACH
+from groundshift.nets.fusion import PERIOD, reach
 from groundshift.nets.guess import GAP, SQUARE, filled
 from groundshift.nets.weights import load
 from groundshift.types import Estimate
@@ -57,12 +57,12 @@ class Refine(Called):
     @property
     def search(self) -> int:
         """How far a result can be from the prior, pixels."""
-        return math.ceil(LONGEST * self.iterations)
+        return math.ceil(LONGEST * (1 + self.iterations))
 
     @property
     def context(self) -> int:
         """Pixels of reference, and of prior, used beyond the area reported on."""
-        return up_to(self.iterations * REACH + SQUARE * (GAP // 2 + 1), PERIOD)
+        return up_to(reach(self.iterations) + SQUARE * (GAP // 2 + 1), PERIOD)
 
     @property
     def halo(self) -> int:
@@ -120,7 +120,8 @@ class Refine(Called):
                 there = torch.where(torch.isnan(reference), torch.nan, prior)
                 guess, known = filled(there)
                 reference = torch.where(known, reference, torch.nan)
-            found = trained.net(reference[None], secondary[None], guess[None], self.iterations)[-1]
+            found = trained.net(reference[None], secondary[None], guess[None], self.iterations)
+            found = found.predictions[-1]
             variance = found.variance() * scale**2
             there = (~torch.isnan(reference)).to(variance.dtype)
             return torch.cat([*found.flow, *variance, *found.invalid.sigmoid(), there[None]])

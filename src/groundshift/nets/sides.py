@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import max_pool2d
 
 from groundshift.nets.cells import LONGEST, mean_within
+from groundshift.nets.looks import Ground
 
 SIDES = 2
 AROUND = 13
@@ -55,7 +56,7 @@ def _highest(planes: Tensor) -> tuple[Tensor, Tensor]:
     return value, at.flatten(2).gather(2, row.flatten(2)).reshape(row.shape)
 
 
-def tried(planes: Tensor, reach: int, away: Tensor, curvature: Tensor) -> tuple[Tensor, Tensor]:
+def tried(planes: Tensor, reach: int, away: Tensor, ground: Ground) -> tuple[Tensor, list[Tensor]]:
     """Tell how well a displacement fits, and where it leads.
 
     Parameters
@@ -66,16 +67,17 @@ def tried(planes: Tensor, reach: int, away: Tensor, curvature: Tensor) -> tuple[
         Cells.
     away
         How far it is from the running displacement, ``(B, 2, h, w)``, pixels.
-    curvature
-        Mean products of slopes (yy, yx, xx), ``(B, 3, h, w)``, softened.
+    ground
+        What the surroundings are like.
 
     Returns
     -------
-    tuple of Tensor
-        Channels for the net, ``(B, CHANNELS / SIDES, h, w)``, and changes of the displacement, one
-        for each window, ``(B, len(WINDOWS), 2, h, w)``.
+    tuple
+        Channels for the net, ``(B, CHANNELS / SIDES, h, w)``, and a change of the displacement for
+        each window, ``(B, 2, h, w)``.
     """
-    kyy, kyx, kxx = curvature.unbind(1)
+    kyy, kyx, kxx = ground.curvature.unbind(1)
+    kyy, kxx = (k.clamp(min=0) + ground.soft[:, 0] for k in (kyy, kxx))
     determinant = torch.maximum(kyy * kxx - kyx * kyx, 0.02 * kyy * kxx)
     channels, changes = [away.clamp(-FARTHEST, FARTHEST)], []
     for side in WINDOWS:
@@ -88,4 +90,4 @@ def tried(planes: Tensor, reach: int, away: Tensor, curvature: Tensor) -> tuple[
         correlation = ab / (aa * bb).clamp(min=1e-8).sqrt()
         channels += [step, correlation[:, None]]
         changes.append(away + step)
-    return torch.cat(channels, dim=1), torch.stack(changes, dim=1)
+    return torch.cat(channels, dim=1), changes

@@ -139,7 +139,7 @@ def advance(config: TrainConfig, state: State, pool: Pool) -> dict[str, float]:
     with torch.no_grad():
         for mean, value in zip(state.average.parameters(), state.net.parameters(), strict=True):
             mean.lerp_(value, 1 - keep)
-        parts["pixels"] = _mean_error(found[-1].flow, truth)
+        parts["pixels"] = _mean_error(found.predictions[-1].flow, truth)
         parts["guess"] = _mean_error(guess, truth)
     return {name: float(value) for name, value in parts.items()}
 

@@ -25,7 +25,7 @@ class TrainConfig:
     """Weights to start from (a name, a file or a run folder), for fine-tuning; none by default."""
     steps: int = 40_000
     """Of the whole run."""
-    batch: int = 4
+    batch: int = 3
     """Samples in a step, on each device."""
     uses: int = 9
     """How often a sample is used, on average: rendering takes about as long as a step."""
@@ -41,7 +41,7 @@ class TrainConfig:
     """Share of the steps, the last ones, in which the rate falls to nothing."""
     single: float = 0.4
     """Share of the steps, the first ones, that train one iteration alone, on crops."""
-    crop: int = 160
+    crop: int = 208
     """Side of those crops, pixels: more steps for the same work, while each still tells a lot."""
     decay: float = 1e-4
     """Of weights (AdamW)."""
@@ -95,7 +95,7 @@ class TrainConfig:
 
 PRESETS = {
     "small": TrainConfig(),
-    "medium": TrainConfig(net=FusionConfig((36, 64, 112, 152), iterations=2), rate=1e-3),
-    "large": TrainConfig(net=FusionConfig((48, 96, 160, 224), iterations=2), rate=7e-4),
+    "medium": TrainConfig(net=FusionConfig((36, 72, 136), iterations=2), rate=1e-3),
+    "large": TrainConfig(net=FusionConfig((48, 96, 200), iterations=2), rate=7e-4),
 }
 """Sizes S, M and L."""
