@@ -10,7 +10,14 @@ from math import nan
 import torch
 from torch import Tensor
 
-from groundshift.interpolate import Warped, gradient, nearest_cells, shift_cells, warp_cells
+from groundshift.interpolate import (
+    Warped,
+    gradient,
+    in_steps,
+    nearest_cells,
+    shift_cells,
+    warp_cells,
+)
 from groundshift.matchers.windows import cell_sum, up_to
 
 WARP_CELL = 4
@@ -67,7 +74,9 @@ def _see(
     if prior is None:
         shift = None
     else:
-        shift = torch.nan_to_num(cell_means(_crop_or_pad(prior, margin - pad, nan), WARP_CELL))
+        shift = cell_means(_crop_or_pad(prior, margin - pad, nan), WARP_CELL)
+        # What a matcher finds is told from there: it does not matter how it is rounded.
+        shift = in_steps(torch.nan_to_num(shift))
         shift = shift if bool(shift.any()) else None
     if shift is None:
         edge = margin - outer
@@ -81,7 +90,10 @@ def _see(
         image, known = _crop_or_pad(image, -extra, 0.0), _crop_or_pad(known, -extra, 0.0)
     first = margin + extra - pad
     where = (shift[0], shift[1], WARP_CELL, first)
-    warped = warp_cells(image, *where, TAPS) if slopes else (shift_cells(image, *where, TAPS),)
+    if slopes:
+        warped = tuple(warp_cells(image, *where, TAPS, stepped=True))
+    else:
+        warped = (shift_cells(image, *where, TAPS, stepped=True),)
     flow = shift.repeat_interleave(WARP_CELL, 1).repeat_interleave(WARP_CELL, 2)
     cut = pad - outer
     inner = (slice(cut, rows - cut), slice(cut, columns - cut))
