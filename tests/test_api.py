@@ -175,7 +175,8 @@ def test_a_prior_on_another_map_is_refused():
         ({"reference": np.full((4, 5), "a")}, ImageError, "not numbers"),
         ({"secondary": texture().astype(complex)}, ImageError, "secondary is complex and the ref"),
         ({"radiometry": "loud"}, ImageError, "choose one of amplitude"),
-        ({"matcher": "NCC"}, MatcherError, r"groundshift.matchers.NCC\(\)"),
+        ({"matcher": "NCC"}, MatcherError, "pass 'auto', 'default', or an object"),
+        ({"matcher": 7}, MatcherError, r"groundshift.matchers.NCC\(\)"),
         ({"matcher": MATCHER, "search": 3}, MatcherError, r"NCC\(search=3\)"),
         ({"prior": texture()}, GroundshiftError, "open_field"),
         ({"device": "tpu"}, GroundshiftError, "'cpu', 'cuda' or 'auto'"),
@@ -205,7 +206,7 @@ def test_the_default_matcher_takes_search_and_stride(monkeypatch):
         return MATCHER
 
     monkeypatch.setattr(matchers, "default", spy)
-    track(texture(), texture(), search=99, stride=8, radiometry="optical")
+    track(texture(), texture(), "default", search=99, stride=8, radiometry="optical")
     assert given == {"search": 99, "stride": 8}
 
 
@@ -265,7 +266,7 @@ def test_complex_images_keep_the_pixels_of_the_input(monkeypatch):
         return MATCHER
 
     monkeypatch.setattr(matchers, "default", spy)
-    track(texture() + 1j * texture(seed=3), texture() + 1j * texture(seed=4), search=16)
+    track(texture() + 1j * texture(seed=3), texture() + 1j * texture(seed=4), "default", search=16)
     assert asked == [(32, 8)]
 
 

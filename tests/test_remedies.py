@@ -107,7 +107,7 @@ class TestOnTheCommandLine:
             (("--stride", "3"), "--stride 3 is not offered; pass --stride 1, 2, 4, 8 or 16"),
             (("--search", "0"), "--search 0 finds nothing; pass --search 1 or more pixels"),
             (("--search", "7", "--matcher", MATCHER),
-             "--search 7 belongs to the default matcher; with a matcher of your own, write it "
+             "--search 7 belongs to 'auto' and 'default'; with a matcher of your own, write it "
              "there, as in NCC(search=7)"),
             (("--matcher", "default(stride=3)"),
              "default(stride=3) is not offered; use one of (1, 2, 4, 8, 16)"),

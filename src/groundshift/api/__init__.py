@@ -6,7 +6,6 @@ from dataclasses import fields, is_dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
-from inspect import signature
 from typing import Any
 
 import dask
@@ -14,19 +13,20 @@ import dask.array as da
 import numpy as np
 import xarray as xr
 
-from groundshift import field, grid, matchers, tile
-from groundshift.api import coregistration, guard
+from groundshift import field, grid, tile
+from groundshift.api import choice, coregistration, guard
 from groundshift.api.simulation import simulate
 from groundshift.errors import GridError, GroundshiftError, ImageError, MatcherError
 from groundshift.io import radiometry as kinds
 from groundshift.io.blocks import single
-from groundshift.matchers.presets import STRIDES
 from groundshift.types import Matcher
 
-__all__ = ["simulate", "track"]
+__all__ = ["NAMES", "simulate", "track"]
 
 log = logging.getLogger(__name__)
 
+NAMES = (choice.AUTO, choice.DEFAULT)
+"""Names that `track` takes for a matcher."""
 ALIASED = 0.55
 """Cycles per pixel of single-look speckle from which aliasing outweighs a good match's sigma."""
 LEAN = 0.6
@@ -37,7 +37,7 @@ the default matcher: 0.015 px at 0.5, 0.04 at 0.6, 0.085 at 0.7, 0.14 at 0.8; `N
 def track(  # noqa: PLR0913 - the verb: one keyword for each decision that is the user's
     reference: xr.DataArray | np.ndarray,
     secondary: xr.DataArray | np.ndarray,
-    matcher: Matcher | None = None,
+    matcher: Matcher | str = choice.AUTO,
     *,
     search: int | None = None,
     stride: int | None = None,
@@ -56,13 +56,14 @@ def track(  # noqa: PLR0913 - the verb: one keyword for each decision that is th
         Images as :func:`groundshift.open_image` gives them, or bare 2-D arrays. They need not be
         on one grid: the secondary is resampled onto the reference's where it has to be.
     matcher
-        How to match; by default several window sizes from coarse to fine. The pixels of a matcher
-        of your own are those that are matched: half as large as the input's for complex images,
-        which are oversampled.
+        "default" matches with several window sizes from coarse to fine; "auto" lets a trained net
+        refine a search, where the images are like those that it was trained on. Or a matcher of
+        your own, whose pixels are those that are matched: half as large as the input's for complex
+        images, which are oversampled.
     search
-        Largest displacement that the default matcher looks for, pixels; 4 are in any case.
+        Largest displacement that "auto" and "default" look for, pixels; 4 are in any case.
     stride
-        Pixels from one result of the default matcher to the next.
+        Pixels from one of their results to the next: 1, 2, 4, 8 or 16.
     prior
         A field to search around, from an earlier or coarser run on the same CRS.
     coregister
@@ -97,7 +98,8 @@ def track(  # noqa: PLR0913 - the verb: one keyword for each decision that is th
     ground = None if stable is None else coregistration.mask(stable, pair[0])
     kind = _radiometry(*pair, radiometry)
     # Complex images are oversampled: the default's pixels are those of the input all the same.
-    chosen = _matcher(matcher, search, stride, 2 if kind == "complex" else 1)
+    sizes = search, stride, 2 if kind == "complex" else 1
+    chosen = _matcher(matcher, *sizes)
     for image, role in zip(pair, ("reference", "secondary"), strict=True):
         _check_data(image, role)
     aliasing = _aliasing(pair, kind)
@@ -106,6 +108,9 @@ def track(  # noqa: PLR0913 - the verb: one keyword for each decision that is th
         window=_smallest_window(chosen),
     )
     geobox = field.geobox_of(first)
+    images = {"reference": first, "secondary": second}
+    if matcher == choice.AUTO:
+        chosen = choice.suited(chosen, images, _matcher(choice.DEFAULT, *sizes))
     centre = None
     if prior is not None:
         centre = _prior(prior, geobox)
@@ -119,7 +124,7 @@ def track(  # noqa: PLR0913 - the verb: one keyword for each decision that is th
         removed = f"{coregister}: {coregistration.describe(motion, geobox)}"
         steps.append(f"removed a global {removed}")
         log.info("removed a global %s", removed)
-    if strange := guard.unlike(chosen, {"reference": first, "secondary": second}):
+    if strange := guard.unlike(chosen, {**images, "secondary": second}):
         guard.warn(strange)
     planes = tile.map_pair(chosen, first, second, centre, **settings)
     result = field.build(
@@ -227,37 +232,20 @@ def _aliasing(pair: tuple[xr.DataArray, xr.DataArray], kind: str) -> str:
     return found
 
 
-def _matcher(
-    matcher: Matcher | None, search: int | None, stride: int | None, scale: int
-) -> Matcher:
-    if matcher is None:
-        return _default(search, stride, scale)
+def _matcher(matcher: Matcher | str, search: int | None, stride: int | None, scale: int) -> Matcher:
+    if isinstance(matcher, str):
+        return choice.named(matcher, search, stride, scale)
     for name, value in (("search", search), ("stride", stride)):
         if value is not None:
             raise MatcherError(
-                f"{name}={value} belongs to the default matcher; with a matcher of your own, write "
-                f"it there, as in NCC({name}={value})"
+                f"{name}={value} belongs to 'auto' and 'default'; with a matcher of your own, "
+                f"write it there, as in NCC({name}={value})"
             )
     if not isinstance(matcher, Matcher):
         raise MatcherError(
             f"{matcher!r} is not a matcher; pass an object such as groundshift.matchers.NCC()"
         )
     return matcher
-
-
-def _default(search: int | None, stride: int | None, scale: int) -> Matcher:
-    """Return the default matcher for pixels of the input, `scale` times those that are matched."""
-    preset = signature(matchers.default).parameters
-    far: int = preset["search"].default if search is None else search
-    step: int = preset["stride"].default if stride is None else stride
-    if far < 1:
-        raise MatcherError(f"search={far} finds nothing; pass search=1 or more pixels")
-    offered = [each // scale for each in STRIDES if each % scale == 0]
-    if step not in offered:
-        kind = " for complex images" if scale > 1 else ""
-        choices = " or ".join(", ".join(map(str, offered)).rsplit(", ", 1))
-        raise MatcherError(f"stride={step} is not offered{kind}; pass stride={choices}")
-    return matchers.default(search=scale * far, stride=scale * step)
 
 
 def _smallest_window(matcher: Any) -> int:

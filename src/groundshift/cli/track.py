@@ -60,14 +60,15 @@ def track(  # noqa: PLR0913 - one option for each decision that is the user's
         str,
         typer.Option(
             metavar="TEXT",
-            help="See `groundshift matchers`; for example 'NCC(window=64, stride=16)'.",
+            help="auto: a trained net where the images suit it, else default: several windows. Or "
+            "as `groundshift matchers` says, for example 'NCC(window=64, stride=16)'.",
         ),
-    ] = "default",
+    ] = "auto",
     search: Annotated[
         int | None,
         typer.Option(
             metavar="PIXELS",
-            help="Largest displacement the default matcher looks for, pixels; never less than 4. "
+            help="Largest displacement that auto and default look for, pixels; never less than 4. "
             "Default: 64.",
         ),
     ] = None,
@@ -75,7 +76,7 @@ def track(  # noqa: PLR0913 - one option for each decision that is the user's
         int | None,
         typer.Option(
             metavar="PIXELS",
-            help="Pixels between results of the default matcher: 1, 2, 4, 8 or 16. Default: 4.",
+            help="Pixels between results of auto and default: 1, 2, 4, 8 or 16. Default: 4.",
         ),
     ] = None,
     prior: Annotated[
@@ -165,7 +166,7 @@ def track(  # noqa: PLR0913 - one option for each decision that is the user's
     check_out(out, [reference, secondary, prior, stable, mask], picture)
     from groundshift import api, config, field, io
 
-    chosen = None if matcher == config.DEFAULT else config.matcher_from(matcher)
+    chosen = matcher if matcher in api.NAMES else config.matcher_from(matcher)
     options = {"band": band_of(band), "nodata": nodata}
     first = io.open_image(reference, time=reference_time, mask=mask, **options)
     second = io.open_image(secondary, time=secondary_time, **options)

@@ -17,6 +17,8 @@ from groundshift.nets.fusion import Fusion, FusionConfig
 
 HERE = Path(__file__).parent / "trained"
 """Weights that come with the package."""
+STANDARD = "small"
+"""Name of those that are used where none is given."""
 HASHES = "hashes.json"
 """SHA-256 of each file that comes with the package."""
 NAME, STATE = "weights.safetensors", "state.pt"

@@ -1,0 +1,64 @@
+"""Which matcher is used where none is named: a trained net, where the images suit it."""
+
+import logging
+from inspect import signature
+
+import xarray as xr
+
+from groundshift import matchers
+from groundshift.api import guard
+from groundshift.errors import MatcherError
+from groundshift.matchers.presets import STRIDES
+from groundshift.nets import weights
+from groundshift.nets.refine import learned
+from groundshift.types import Matcher
+
+AUTO, DEFAULT = "auto", "default"
+"""Names that `track` takes for a matcher."""
+
+log = logging.getLogger(__name__)
+
+
+def named(name: str, search: int | None, stride: int | None, scale: int) -> Matcher:
+    """Return the matcher of a name.
+
+    Parameters
+    ----------
+    name
+        "default" is classical. "auto" is learned, or the default where no weights come with the
+        package; `suited` has the last word.
+    search, stride
+        As for :func:`groundshift.track`.
+    scale
+        Pixels that are matched for each of the input, along one side.
+    """
+    if name not in (AUTO, DEFAULT):
+        raise MatcherError(
+            f"matcher={name!r} is not known; pass 'auto', 'default', or an object such as "
+            "groundshift.matchers.NCC(window=64)"
+        )
+    preset = signature(matchers.default).parameters
+    far: int = preset["search"].default if search is None else search
+    step: int = preset["stride"].default if stride is None else stride
+    if far < 1:
+        raise MatcherError(f"search={far} finds nothing; pass search=1 or more pixels")
+    offered = [each // scale for each in STRIDES if each % scale == 0]
+    if step not in offered:
+        kind = " for complex images" if scale > 1 else ""
+        choices = " or ".join(", ".join(map(str, offered)).rsplit(", ", 1))
+        raise MatcherError(f"stride={step} is not offered{kind}; pass stride={choices}")
+    if name == AUTO and weights.STANDARD in weights.names():
+        return learned(weights.STANDARD, scale * far, scale * step)
+    return matchers.default(search=scale * far, stride=scale * step)
+
+
+def suited(matcher: Matcher, images: dict[str, xr.DataArray], otherwise: Matcher) -> Matcher:
+    """Return a matcher, or another one if the images are unlike what it was trained on."""
+    if strange := guard.unlike(matcher, images):
+        log.info(
+            "matcher auto: the default one, as the images are unlike those that the net was "
+            "trained on (%s)",
+            strange,
+        )
+        return otherwise
+    return matcher
