@@ -1,4 +1,4 @@
-"""Run benchmarks: ``python -m benchmarks [name ...]``; without names, all but the last two.
+"""Run benchmarks: ``python -m benchmarks [name ...]``; without names, all but the last three.
 
 They need more than the package: time for large images, and real pairs.
 """
@@ -11,14 +11,24 @@ from groundshift import process
 # Before torch is imported: what the command line of the package does as well.
 process.prepare()
 
-NAMES = ("accuracy", "speckle", "physics", "simulation", "rates", "speed", "memory", "real")
+NAMES = (
+    "accuracy",
+    "speckle",
+    "physics",
+    "simulation",
+    "rates",
+    "speed",
+    "ablations",
+    "memory",
+    "real",
+)
 
 
 def main() -> None:
     """Run what was asked for and write the results."""
     from benchmarks.report import write
 
-    names = sys.argv[1:] or NAMES[:-2]
+    names = sys.argv[1:] or NAMES[:-3]
     if unknown := set(names) - set(NAMES):
         sys.exit(f"no benchmark is called {', '.join(sorted(unknown))}; use {', '.join(NAMES)}")
     for name in names:

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from groundshift.errors import GroundshiftError
 from groundshift.nets.fusion import Found, FusionConfig, Prediction
 from groundshift.nets.guess import first_guess
 from groundshift.nets.losses import Truth, Weights, error_scale, loss, mixture_nll
@@ -40,6 +41,17 @@ class TestRuns:
             assert torch.equal(one, two)
         for one, two in zip(whole.average.parameters(), part.average.parameters(), strict=True):
             assert torch.equal(one, two)
+
+    def test_without_a_search_the_first_guess_is_nothing(self):
+        config = replace(TINY, guess="none", net=replace(TINY.net, settle=False))
+        state, given = State.begin(config, "cpu"), []
+        state.net.register_forward_pre_hook(lambda _net, inputs: given.append(inputs[2]))
+        pool = Pool(Stream(RECIPE, also=with_search), config, torch.device("cpu"), workers=0)
+        advance(config, state, pool)
+        assert float(given[0].abs().max()) == 0
+        assert not any(name.startswith("settle") for name, _ in state.net.named_parameters())
+        with pytest.raises(GroundshiftError, match="pass 'search' or 'none'"):
+            replace(config, guess="luck")
 
     def test_it_learns_one_batch(self):
         state = State.begin(replace(TINY, rate=5e-3), "cpu")

@@ -55,6 +55,8 @@ class FusionConfig:
     """Channels at 2, 4 and 8 pixels; and of the first iteration, at 4, 8 and 16."""
     iterations: int = 1
     """How often it refines what the first iteration settled; each costs as much."""
+    settle: bool = True
+    """Whether there is that first iteration."""
 
 
 class Prediction(NamedTuple):
@@ -92,7 +94,7 @@ class Fusion(nn.Module):
     def __init__(self, config: FusionConfig) -> None:
         super().__init__()
         self.config = config
-        self.settle = settle.Settle(config.widths)
+        self.settle = settle.Settle(config.widths) if config.settle else None
         a, b, c = config.widths
         self.first = activated(Pointwise(CHANNELS, a))
         self.stem = nn.Sequential(conv(a, a))
@@ -130,17 +132,23 @@ class Fusion(nn.Module):
             As configured by default.
         """
         images = Images.of(reference, secondary)
-        shift = squares_of(flow)
-        seen = settle.evidence(images, shift)
-        with self._half(flow):
-            # About the displacement that was followed, not its rounded value.
-            change = self.settle(*seen) + shift - avg_pool2d(flow, WARP)
-        flow = settled = flow + between(change, seen[-1], WARP)
+        flow = settled = self._settled(images, flow)
         found = []
         for _ in range(self.config.iterations if iterations is None else iterations):
             found.append(self.step(images, flow.detach()))
             flow = found[-1].flow
         return Found(settled, found)
+
+    def _settled(self, images: Images, flow: Tensor) -> Tensor:
+        """Make the first iteration."""
+        if self.settle is None:
+            return flow
+        shift = squares_of(flow)
+        seen = settle.evidence(images, shift)
+        with self._half(flow):
+            # About the displacement that was followed, not its rounded value.
+            change = self.settle(*seen) + shift - avg_pool2d(flow, WARP)
+        return flow + between(change, seen[-1], WARP)
 
     def step(self, images: Images, flow: Tensor) -> Prediction:
         """Make one iteration."""

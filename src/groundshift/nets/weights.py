@@ -108,7 +108,7 @@ def _load(path: Path, _changed: int, device: torch.device) -> Trained:
             raise MatcherError(f"{path} is damaged; install groundshift again")
     try:
         config, tensors, details = (_from_state if path.suffix == ".pt" else _from_file)(path)
-        net = Fusion(FusionConfig(tuple(config["widths"]), int(config["iterations"])))
+        net = Fusion(FusionConfig(**{**config, "widths": tuple(config["widths"])}))
         net.load_state_dict(tensors)
     except Exception as error:  # whatever a file that is no such file leads to
         reason = " ".join(str(error).split())[:200]

@@ -170,6 +170,8 @@ def _mean_error(flow: Tensor, truth: Truth) -> Tensor:
 def _guess(config: TrainConfig, batch: Item, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """First guess of a batch and where there is one: found by the search, or spoiled truth."""
     motion = batch["motion"]
+    if config.guess == "none":
+        return torch.zeros_like(motion), torch.ones_like(batch["valid"])
     if float(torch.rand((), generator=generator)) >= config.spoiled:
         return filled(batch["found"])
     if motion.device.type != "cpu":

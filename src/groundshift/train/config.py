@@ -7,6 +7,7 @@ from groundshift.nets.fusion import FusionConfig
 from groundshift.nets.losses import Weights
 from groundshift.synth.recipe import Recipe
 
+GUESSES = ("search", "none")
 FIRST = 8
 """Batches that are rendered before the first step."""
 
@@ -31,6 +32,8 @@ class TrainConfig:
     """How often a sample is used, on average: rendering takes about as long as a step."""
     pool: int = 384
     """Samples that batches are drawn from."""
+    guess: str = "search"
+    """First guesses: "search", or "none" for a net that goes without one."""
     spoiled: float = 0.2
     """Share of batches whose first guess is spoiled truth, which is what no search found."""
     rate: float = 1.5e-3
@@ -63,6 +66,8 @@ class TrainConfig:
         for name in ("steps", "batch", "uses", "pool", "save", "validate", "rate", "clip"):
             if getattr(self, name) <= 0:
                 raise GroundshiftError(f"{name}={getattr(self, name)} must be above 0")
+        if self.guess not in GUESSES:
+            raise GroundshiftError(f"guess={self.guess!r} is not known; pass 'search' or 'none'")
         for name in ("cool", "single", "average", "spoiled"):
             if not 0 <= getattr(self, name) <= 1:
                 raise GroundshiftError(f"{name}={getattr(self, name)} is no share; pass 0 to 1")
