@@ -136,8 +136,8 @@ class TestFusion:
         inner = last.flow.detach()[..., 64:-64, 64:-64].mean((0, 2, 3))
         assert float(inner[0]) == pytest.approx(0.6, abs=0.08)
         assert float(inner[1]) == pytest.approx(-0.4, abs=0.08)
-        assert last.variance().shape == last.flow.shape
-        assert bool((last.variance().detach() > 0).all())
+        assert last.sigma().shape == last.flow.shape
+        assert bool((last.sigma().detach() > 0).all())
 
     def test_every_weight_learns(self, pair):
         net = Fusion(SMALL)

@@ -157,11 +157,18 @@ class TestLoss:
         total = (-mixture_nll(error, prediction)).exp().sum() * 0.05**2
         assert float(total) == pytest.approx(1, abs=2e-3)
 
-    def test_the_variance_is_that_of_the_mixture(self):
+    def test_sigma_holds_two_thirds_of_the_mixture(self):
+        generator = torch.Generator().manual_seed(2)
+        sizes = torch.empty(200_000).exponential_(generator=generator)
         error = torch.zeros(1, 2, 1, 1)
-        prediction = self.prediction(error, scale=0.5, failure=0.0)
-        expected = 2 * (0.5 * 0.25 + 0.5 * math.e**2)
-        assert prediction.variance().flatten().tolist() == pytest.approx([expected] * 2)
+        for share in (0.0, 0.05, 0.2):
+            failure = math.log(max(share, 1e-9) / (1 - share))
+            sigma = self.prediction(error, scale=0.02, failure=failure).sigma().flatten()
+            fails = torch.rand(sizes.shape, generator=generator) < share
+            errors = sizes * torch.where(fails, math.e, 0.02)
+            assert float((errors < sigma[0]).float().mean()) == pytest.approx(0.68, abs=0.005)
+        always = self.prediction(error, scale=0.02, failure=9.0).sigma()
+        assert float(always.min()) == pytest.approx(math.e * math.log(1 / 0.32), rel=0.1)
 
     def test_an_error_counts_in_units_of_what_cannot_be_avoided(self):
         motion = torch.zeros(1, 2, 8, 8)

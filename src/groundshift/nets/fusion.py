@@ -7,6 +7,7 @@ are shared by these. There is no normalisation layer and nothing absolute among 
 tiles cannot be told and a shift of both images shifts the result.
 """
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -38,6 +39,9 @@ PLANES = 7
 """What is said about each pixel: those of a `Prediction`."""
 AREA = 1 << 17
 """Cells whose evidence is worked on at once."""
+OUTSIDE, MANY = 0.32, 0.25
+"""Share of errors outside of an interval of one sigma; share of failures from which on the interval
+reaches for them."""
 NARROW, WIDE = (-6.0, 0.7), (0.0, 3.0)
 """Logarithms of the scales of the narrow and the wide Laplace distribution, pixels."""
 
@@ -73,10 +77,17 @@ class Prediction(NamedTuple):
     invalid: Tensor
     """Logit that the pixel cannot be measured, ``(B, 1, H, W)``."""
 
-    def variance(self) -> Tensor:
-        """Variance of each component under the mixture, px^2, ``(B, 2, H, W)``."""
+    def sigma(self) -> Tensor:
+        """Half width of the interval that holds 68 % of the errors, pixels, ``(B, 2, H, W)``.
+
+        That of the mixture if failures were beyond it, which they are; the deviation of a mixture
+        would be that of its failures, however few.
+        """
         share = self.failure.sigmoid()
-        return 2 * ((1 - share) * (2 * self.narrow).exp() + share * (2 * self.wide).exp())
+        few = share.clamp(max=MANY)
+        good = self.narrow.exp() * ((1 - few) / (OUTSIDE - few)).log()
+        bad = self.wide.exp() * math.log(1 / OUTSIDE)
+        return good + (share - few) / (1 - MANY) * bad
 
 
 class Found(NamedTuple):

@@ -122,7 +122,7 @@ class Refine(Called):
                 reference = torch.where(known, reference, torch.nan)
             found = trained.net(reference[None], secondary[None], guess[None], self.iterations)
             found = found.predictions[-1]
-            variance = found.variance() * scale**2
+            variance = (found.sigma() * scale).square()
             there = (~torch.isnan(reference)).to(variance.dtype)
             return torch.cat([*found.flow, *variance, *found.invalid.sigmoid(), there[None]])
 
