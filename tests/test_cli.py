@@ -155,8 +155,7 @@ class TestTrack:
     def test_defaults_are_those_of_the_verb(self):
         verb, command = (inspect.signature(f).parameters for f in (api.track, track.track))
         for name, parameter in verb.items():
-            ours = command[name].default
-            assert ours == ("default" if name == "matcher" else parameter.default), name
+            assert command[name].default == parameter.default, name
 
 
 class TestOthers:
@@ -252,7 +251,7 @@ class TestOthers:
         *others, largest = map(str, STRIDES)
         search, stride = (p.default for p in inspect.signature(default).parameters.values())
         choices = f"{', '.join(others)} or {largest}. Default: {stride}."
-        assert f"default matcher: {choices}" in text
+        assert f"results of auto and default: {choices}" in text
         assert f"never less than 4. Default: {search}." in text
 
     def test_help_counts_the_bands(self, pair, tmp_path, capsys, monkeypatch):
@@ -284,7 +283,8 @@ class TestOthers:
     def test_info_names_the_default(self, pair, tmp_path, capsys):
         """And the file keeps every parameter."""
         out = tmp_path / "m.tif"
-        assert run("track", *pair, out, "--search", 4, "--stride", 16, "--no-quicklook") == 0
+        options = ("--matcher", "default", "--search", 4, "--stride", 16)
+        assert run("track", *pair, out, *options, "--no-quicklook") == 0
         capsys.readouterr()
         assert run("info", out) == 0
         assert "\nmatcher     default(search=4, stride=16)\n" in capsys.readouterr().out

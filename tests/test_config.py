@@ -27,8 +27,9 @@ from groundshift.matchers import (
 )
 from groundshift.matchers.presets import default_arguments
 from groundshift.nets.fusion import Fusion, FusionConfig
+from groundshift.nets.refine import learned
 from groundshift.nets.refine import Refine, learned
-from groundshift.nets.weights import NAME, keep
+from groundshift.nets.weights import NAME, STANDARD, keep
 
 
 @pytest.mark.parametrize(
@@ -163,6 +164,10 @@ def test_default_is_a_name(monkeypatch):
     assert matcher_from("default") == NCC(window=40)
 
 
+def repr_of(weights, search, stride):
+    return f"learned(weights={weights!r}, search={search}, stride={stride})"
+
+
 class TestLayout:
     @pytest.mark.parametrize("search", [4, 7, 64])
     @pytest.mark.parametrize("stride", matchers.presets.STRIDES)
@@ -170,6 +175,14 @@ class TestLayout:
         made = matchers.default(search, stride)
         assert default_arguments(made) == {"search": search, "stride": stride}
         assert layout.readable(repr(made), 80) == [f"default(search={search}, stride={stride})"]
+
+    @pytest.mark.parametrize(("search", "stride"), [(4, 1), (7, 4), (64, 16)])
+    def test_the_learned_one_knows_itself(self, search, stride):
+        made = learned(STANDARD, search, stride)
+        told = layout.readable(repr(made), 80)
+        assert told == [repr_of(STANDARD, made.stages[0].search, stride)]
+        assert matcher_from(told[0]) == made
+        assert layout.readable(repr(replace(made, stages=made.stages[1:])), 80)[0][:7] != "learned"
 
     def test_less_than_four_pixels_are_four(self):
         assert matchers.default(search=0) == matchers.default(search=4)

@@ -190,10 +190,10 @@ class TestLoss:
 
     def test_the_scale_is_the_law_s(self):
         found = error_scale(torch.full((1, 1, 1), 0.6), torch.tensor([0.4]))
-        expected = 0.8 * tracking_limit(0.6, (32 * 0.4) ** 2) / 0.4 + 0.02
+        expected = 0.8 * tracking_limit(0.6, (32 * 0.4) ** 2) / 0.4 + 0.008
         assert float(found) == pytest.approx(expected, rel=1e-5)
         optical = error_scale(torch.full((1, 1, 1), math.nan), torch.tensor([math.nan]))
-        assert float(optical) == pytest.approx(0.02)
+        assert float(optical) == pytest.approx(0.012)
 
     def test_what_cannot_be_measured_is_not_an_error(self):
         motion = torch.zeros(1, 2, 8, 8)

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 from groundshift import filters, matchers
 from groundshift.nets.refine import Refine, learned
 
-DEFAULT = "default"
-"""The expression for the default matcher."""
-PRESETS: dict[str, Callable[..., Any]] = {DEFAULT: matchers.default, "learned": learned}
+DEFAULT, LEARNED = "default", "learned"
+"""Names of the default matcher, and of those with trained nets, in expressions."""
+PRESETS: dict[str, Callable[..., Any]] = {DEFAULT: matchers.default, LEARNED: learned}
 """Functions that put a matcher together, by their names in expressions."""
 
 

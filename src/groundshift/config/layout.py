@@ -7,6 +7,8 @@ from groundshift.config import catalogue, matcher_from
 from groundshift.errors import MatcherError
 from groundshift.matchers import CoarseToFine
 from groundshift.matchers.presets import default_arguments
+from groundshift.nets.refine import learned_arguments
+from groundshift.types import Matcher
 
 INDENT = 2
 
@@ -14,8 +16,8 @@ INDENT = 2
 def readable(text: str, width: int) -> list[str]:
     """Break what a field's provenance says of its matcher into lines of at most `width`.
 
-    The default matcher is written as it can be asked for, also where it is part of another one.
-    What is no expression of ours comes back as it is.
+    The default and the learned matcher are written as they can be asked for, also where they are
+    part of another one. What is no expression of ours comes back as it is.
 
     Examples
     --------
@@ -30,9 +32,9 @@ def readable(text: str, width: int) -> list[str]:
     note = ""
     if isinstance(matcher, CoarseToFine) and matcher.reach:
         still = replace(matcher, reach=0)
-        if default_arguments(still) is not None:
+        if _preset(still) is not None:
             text, note = repr(still), f", following a prior of up to {matcher.reach} px"
-    lines = laid_out(ast.unparse(_Defaults().visit(ast.parse(text, mode="eval"))), width)
+    lines = laid_out(ast.unparse(_Presets().visit(ast.parse(text, mode="eval"))), width)
     return [*lines[:-1], lines[-1] + note]
 
 
@@ -79,14 +81,24 @@ def _packed(parts: list[tuple[str, ast.expr]], end: str, width: int) -> list[str
     return lines
 
 
-class _Defaults(ast.NodeTransformer):
-    """Writes each matcher that `default` makes as a call of it."""
+class _Presets(ast.NodeTransformer):
+    """Writes each matcher that a preset makes as a call of it."""
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
-        """Replace a call of CoarseToFine with the arguments of `default`, if there are some."""
+        """Replace a call of CoarseToFine with that of a preset, if there is one."""
         if isinstance(node.func, ast.Name) and node.func.id == CoarseToFine.__name__:
-            arguments = default_arguments(matcher_from(ast.unparse(node)))
-            if arguments is not None:
-                written = ", ".join(f"{name}={value}" for name, value in arguments.items())
-                return ast.parse(f"{catalogue.DEFAULT}({written})", mode="eval").body
+            preset = _preset(matcher_from(ast.unparse(node)))
+            if preset is not None:
+                return ast.parse(preset, mode="eval").body
         return self.generic_visit(node)
+
+
+def _preset(matcher: Matcher) -> str | None:
+    """Write the call that makes a matcher; None if no preset does."""
+    for name, arguments in (
+        (catalogue.DEFAULT, default_arguments(matcher)),
+        (catalogue.LEARNED, learned_arguments(matcher)),
+    ):
+        if arguments is not None:
+            return f"{name}({', '.join(f'{key}={value!r}' for key, value in arguments.items())})"
+    return None

@@ -12,9 +12,9 @@ from groundshift.nets.fusion import Found, Prediction
 
 WINDOW = 32
 """Side of the window whose limit scales errors, pixels."""
-FLOOR = 0.02
+FLOOR = 0.008
 """Pixels added to the limit: no error smaller than this is worth more."""
-OPTICAL = 0.02
+OPTICAL = 0.012
 """Scale of errors of optical images, for which there is no such law, pixels."""
 NEAR = 6.0
 """Pixels from a jump within which gradients count more."""

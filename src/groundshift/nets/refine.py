@@ -20,7 +20,7 @@ from groundshift.nets.cells import LONGEST
 from groundshift.nets.fusion import PERIOD, reach
 from groundshift.nets.guess import GAP, SQUARE, filled
 from groundshift.nets.weights import load
-from groundshift.types import Estimate
+from groundshift.types import Estimate, Matcher
 
 DOUBT = 0.5
 """Probability of not being measurable from which on a pixel is left out."""
@@ -175,3 +175,17 @@ def learned(weights: str, search: int = 32, stride: int = 1) -> CoarseToFine:
     """
     iterations = load(weights).net.config.iterations
     return CoarseToFine((*searched(search).stages, Refine(weights, stride, iterations)))
+
+
+def learned_arguments(matcher: Matcher) -> dict[str, str | int] | None:
+    """Return the arguments with which `learned` makes this matcher; None if there are none."""
+    stages = matcher.stages if isinstance(matcher, CoarseToFine) else ()
+    if not stages or not isinstance(stages[0], Halved) or not isinstance(stages[-1], Refine):
+        return None
+    net = stages[-1]
+    arguments = {"weights": net.weights, "search": stages[0].search, "stride": net.stride}
+    try:
+        made = learned(net.weights, stages[0].search, net.stride)
+    except MatcherError:  # the weights are elsewhere
+        return None
+    return arguments if made == matcher else None
