@@ -27,7 +27,6 @@ from groundshift.matchers import (
 )
 from groundshift.matchers.presets import default_arguments
 from groundshift.nets.fusion import Fusion, FusionConfig
-from groundshift.nets.refine import learned
 from groundshift.nets.refine import Refine, learned
 from groundshift.nets.weights import NAME, STANDARD, keep
 
