@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from groundshift.matchers.windows import cell_sum
+from groundshift.boxes import cell_sum
 from groundshift.synth import Constant, Motion, Sample, speckle, speckle_sample
 from groundshift.types import Estimate, Matcher
 

@@ -10,24 +10,43 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d
+from torch.nn.functional import pad
+
+from groundshift.boxes import box_sum
 
 
 def local_mean(image: Tensor, window: int) -> Tensor:
     """Mean of the known pixels in a square around each pixel; NaN where there are none."""
-    known = (~torch.isnan(image)).to(image.dtype)
-    planes = torch.stack([torch.nan_to_num(image), known])[:, None]
-    # Two passes of a one-dimensional mean: window / 2 times cheaper than one of a square.
-    across = avg_pool2d(planes, (1, window), 1, (0, window // 2))
-    total, share = avg_pool2d(across, (window, 1), 1, (window // 2, 0)).squeeze(1)
-    return torch.where(share > 1e-6, total / share.clamp(min=1e-6), torch.nan)
+    known = ~torch.isnan(image)
+    edge = (window // 2,) * 4
+    if bool(known.all()):
+        rows, columns = (known.new_ones(1, n, dtype=image.dtype) for n in image.shape)
+        sides = (box_sum(pad(ones, edge), window) for ones in (rows, columns))
+        down, across = (side[0] for side in sides)
+        return box_sum(pad(image, edge), window) / (down[:, None] * across)
+    total, count = (
+        box_sum(pad(plane, edge), window)
+        for plane in (torch.nan_to_num(image), known.to(image.dtype))
+    )
+    return torch.where(count > 0, total / count.clamp(min=1), torch.nan)
 
 
 def detail(image: Tensor, window: int) -> Tensor:
     """Subtract the local mean; what is left of flat ground is exactly zero, not rounding."""
-    mean = local_mean(image, window)
+    return _rest(image, local_mean(image, window))
+
+
+def _rest(image: Tensor, mean: Tensor) -> Tensor:
+    """Subtract; no more than rounding is nothing."""
     rest = image - mean
     return torch.where(rest.abs() <= 2e-6 * mean.abs(), torch.zeros_like(rest), rest)
+
+
+def _mean_twice(image: Tensor, window: int) -> Tensor:
+    """Mean of the local means of what is known."""
+    known = ~torch.isnan(image)
+    mean = torch.where(known, local_mean(image, window), torch.nan)
+    return torch.where(known, local_mean(mean, window), torch.nan)
 
 
 @dataclass(frozen=True)
@@ -130,6 +149,43 @@ class Wallis:
 
 
 @dataclass(frozen=True)
+class Whiten:
+    """Hold coarse structure down to the contrast of the finest (spectral whitening, in part).
+
+    In optical images most of the contrast is coarse. Shading and shadows move with the sun, and
+    what is coarse and strong outweighs what is fine and tells more of a displacement. What is finer
+    than `fine` stays; what is coarser is lowered to the same deviation where it exceeds it, and
+    what is coarser than `coarse` drops out. In speckle little changes, and little where the finest
+    is mostly noise.
+
+    Parameters
+    ----------
+    fine
+        Odd side of the mean, taken twice, that parts what is fine, pixels.
+    coarse
+        The same of what drops out.
+    window
+        Odd side of the squares whose deviations count, pixels.
+    """
+
+    fine: int = 5
+    coarse: int = 15
+    window: int = 37
+
+    @property
+    def halo(self) -> int:
+        """Pixels of context."""
+        return 2 * (self.coarse // 2) + self.window // 2
+
+    def __call__(self, image: Tensor) -> Tensor:
+        """Filter an image."""
+        fine, coarse = (_mean_twice(image, window) for window in (self.fine, self.coarse))
+        high, low = _rest(image, fine), _rest(fine, coarse)
+        strong, weak = (local_mean(band**2, self.window).sqrt() for band in (low, high))
+        return high + low * (weak / strong.clamp(min=1e-30)).clamp(max=1)
+
+
+@dataclass(frozen=True)
 class Orientation:
     """Cosine of the angle between the gradient and a direction (after Fitch et al. 2002).
 
@@ -162,5 +218,5 @@ class Orientation:
         return torch.where(length == 0, 0.0, along / length)
 
 
-AnyFilter = Power | Log | HighPass | Wallis | Orientation
+AnyFilter = Power | Log | HighPass | Wallis | Whiten | Orientation
 """Every filter that comes with the package."""

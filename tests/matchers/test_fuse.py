@@ -2,8 +2,9 @@
 
 import torch
 
+from groundshift.boxes import box_sum
 from groundshift.matchers.fuse import Agreement, expected_error_fusion
-from groundshift.matchers.windows import Window, box_sum
+from groundshift.matchers.windows import Window
 from groundshift.types import Estimate
 
 WINDOWS = (Window(4), Window(12), Window(36))

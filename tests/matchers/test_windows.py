@@ -5,12 +5,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from groundshift.boxes import box_sum, cell_sum
 from groundshift.errors import MatcherError
 from groundshift.matchers.windows import (
     Window,
     base_cell,
-    box_sum,
-    cell_sum,
     centred,
     kernel_of,
     noise_of_difference,

@@ -5,12 +5,14 @@ from dataclasses import replace
 
 from groundshift.config import catalogue, matcher_from
 from groundshift.errors import MatcherError
-from groundshift.matchers import CoarseToFine
+from groundshift.matchers import CoarseToFine, Filtered
 from groundshift.matchers.presets import default_arguments
 from groundshift.nets.refine import learned_arguments
 from groundshift.types import Matcher
 
 INDENT = 2
+MADE = {CoarseToFine.__name__, Filtered.__name__}
+"""Classes of what presets make."""
 
 
 def readable(text: str, width: int) -> list[str]:
@@ -30,10 +32,9 @@ def readable(text: str, width: int) -> list[str]:
     except MatcherError:
         return [text]
     note = ""
-    if isinstance(matcher, CoarseToFine) and matcher.reach:
-        still = replace(matcher, reach=0)
-        if _preset(still) is not None:
-            text, note = repr(still), f", following a prior of up to {matcher.reach} px"
+    still, reach = _without_reach(matcher)
+    if reach and _preset(still) is not None:
+        text, note = repr(still), f", following a prior of up to {reach} px"
     lines = laid_out(ast.unparse(_Presets().visit(ast.parse(text, mode="eval"))), width)
     return [*lines[:-1], lines[-1] + note]
 
@@ -85,12 +86,21 @@ class _Presets(ast.NodeTransformer):
     """Writes each matcher that a preset makes as a call of it."""
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
-        """Replace a call of CoarseToFine with that of a preset, if there is one."""
-        if isinstance(node.func, ast.Name) and node.func.id == CoarseToFine.__name__:
+        """Replace a call of what a preset makes with that of the preset, if there is one."""
+        if isinstance(node.func, ast.Name) and node.func.id in MADE:
             preset = _preset(matcher_from(ast.unparse(node)))
             if preset is not None:
                 return ast.parse(preset, mode="eval").body
         return self.generic_visit(node)
+
+
+def _without_reach(matcher: Matcher) -> tuple[Matcher, int]:
+    """Take away the reach of a chain, also of one that is filtered; and tell it."""
+    if isinstance(matcher, CoarseToFine):
+        return replace(matcher, reach=0), matcher.reach
+    if isinstance(matcher, Filtered) and isinstance(matcher.matcher, CoarseToFine):
+        return replace(matcher, matcher=replace(matcher.matcher, reach=0)), matcher.matcher.reach
+    return matcher, 0
 
 
 def _preset(matcher: Matcher) -> str | None:

@@ -19,7 +19,15 @@ from groundshift.matchers.fuse import Agreement, expected_error_fusion
 from groundshift.matchers.lsm import LeastSquares
 from groundshift.matchers.ncc import NCC
 from groundshift.matchers.prior import CELLS, as_prior
-from groundshift.matchers.stage import Called, Stage, crop, crop_cells, match_known_part, where
+from groundshift.matchers.stage import (
+    Called,
+    Stage,
+    crop,
+    crop_cells,
+    known_part,
+    match_known_part,
+    where,
+)
 from groundshift.matchers.windows import Window, base_cell, up_to
 from groundshift.types import Estimate
 
@@ -252,11 +260,20 @@ class Filtered(Called):
         """Match inputs that carry `margin` pixels of context, at least the halo."""
         edge = self.filter.halo
         return self.matcher.match(
-            crop(self.filter(reference), edge),
-            crop(self.filter(secondary), edge),
+            crop(self._filtered(reference), edge),
+            crop(self._filtered(secondary), edge),
             None if prior is None else crop(prior, edge),
             margin - edge,
         )
+
+    def _filtered(self, image: Tensor) -> Tensor:
+        """Filter what is known: around an image, blocks are mostly empty."""
+        part = known_part(image)
+        if part is None:
+            return image
+        found = torch.full_like(image, torch.nan)
+        found[part] = self.filter(image[part])
+        return found
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from math import nan
 import torch
 from torch import Tensor
 
+from groundshift.boxes import cell_sum
 from groundshift.interpolate import (
     Warped,
     gradient,
@@ -18,7 +19,7 @@ from groundshift.interpolate import (
     shift_cells,
     warp_cells,
 )
-from groundshift.matchers.windows import cell_sum, up_to
+from groundshift.matchers.windows import up_to
 
 WARP_CELL = 4
 """The prior is held constant over squares of this many pixels."""

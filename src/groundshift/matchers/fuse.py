@@ -18,8 +18,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from groundshift.boxes import box_sum
 from groundshift.matchers.stage import where
-from groundshift.matchers.windows import Window, box_sum, kernel_of, noise_of_difference
+from groundshift.matchers.windows import Window, kernel_of, noise_of_difference
 from groundshift.types import Estimate
 
 CAUTION = 3.0

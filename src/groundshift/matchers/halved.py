@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from groundshift.boxes import cell_sum
 from groundshift.matchers.compose import MultiWindow
 from groundshift.matchers.ncc import NCC
 from groundshift.matchers.stage import Called, crop
-from groundshift.matchers.windows import cell_sum
 from groundshift.types import Estimate
 
 

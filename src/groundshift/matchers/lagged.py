@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from groundshift.matchers.windows import box_sum, cell_sum
+from groundshift.boxes import box_sum, cell_sum
 
 CHUNK = 64
 """Cells at the rim of holes that are handled at once."""

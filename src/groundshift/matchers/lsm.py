@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from groundshift.boxes import box_sum, cell_sum
 from groundshift.matchers.follow import WARP_CELL, deform, follow_margin
 from groundshift.matchers.ncc import LEAST_SHARE
 from groundshift.matchers.peak import PRECISION, independent, significant
@@ -32,8 +33,6 @@ from groundshift.matchers.texture import Texture
 from groundshift.matchers.windows import (
     Window,
     base_cell,
-    box_sum,
-    cell_sum,
     centred,
     quadratic_sums,
     up_to,

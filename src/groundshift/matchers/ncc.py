@@ -19,21 +19,14 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from groundshift.boxes import box_sum, cell_sum
 from groundshift.errors import MatcherError
 from groundshift.matchers.follow import WARP_CELL, follow, follow_margin
 from groundshift.matchers.lagged import lagged_cell_sums, masked_cell_sums
 from groundshift.matchers.peak import Gaussian, Sinc, independent, law_sigma, significant
 from groundshift.matchers.stage import Called, where
 from groundshift.matchers.texture import Texture
-from groundshift.matchers.windows import (
-    Window,
-    base_cell,
-    box_sum,
-    cell_sum,
-    centred,
-    up_to,
-    window_sums,
-)
+from groundshift.matchers.windows import Window, base_cell, centred, up_to, window_sums
 from groundshift.types import Estimate
 
 VOLUME = 24_000_000

@@ -85,6 +85,19 @@ def where(keep: Tensor, estimate: Estimate) -> Estimate:
     return Estimate(*(torch.where(keep, plane, torch.nan) for plane in estimate))
 
 
+def known_part(image: Tensor, period: int = 1) -> tuple[slice, slice] | None:
+    """Rows and columns, in whole periods, outside of which there is no data; None without any."""
+    known = ~torch.isnan(image)
+    cuts = []
+    for axis in (1, 0):
+        there = known.any(axis).nonzero()
+        if not len(there):
+            return None
+        first, last = int(there[0]) // period * period, up_to(int(there[-1]) + 1, period)
+        cuts.append(slice(first, min(last, image.shape[1 - axis])))
+    return cuts[0], cuts[1]
+
+
 def match_known_part(
     match: Match,
     count: int,
@@ -113,9 +126,6 @@ def match_known_part(
     reference = images[0]
     step, period = steps
     H, W = (n - 2 * margin for n in reference.shape)
-    known = ~torch.isnan(crop(reference, margin))
-    top, bottom = _span(known.any(1), period, H)
-    left, right = _span(known.any(0), period, W)
     estimates = [
         Estimate(
             *(
@@ -125,22 +135,14 @@ def match_known_part(
         )
         for _ in range(count)
     ]
-    if bottom > top and right > left:
-        part = (..., slice(top, bottom + 2 * margin), slice(left, right + 2 * margin))
+    known = known_part(crop(reference, margin), period)
+    if known is not None:
+        part = (..., *(slice(cut.start, cut.stop + 2 * margin) for cut in known))
         a, b, prior = (None if image is None else image[part] for image in images)
         assert a is not None
         assert b is not None
-        cells = (slice(top // step, bottom // step), slice(left // step, right // step))
+        cells = tuple(slice(cut.start // step, cut.stop // step) for cut in known)
         for estimate, found in zip(estimates, match(a, b, prior, margin), strict=True):
             for plane, values in zip(estimate, found, strict=True):
                 plane[cells] = values
     return estimates
-
-
-def _span(present: Tensor, step: int, length: int) -> tuple[int, int]:
-    """First and last position with data, rounded outward to multiples of `step`."""
-    positions = present.nonzero()
-    if not len(positions):
-        return 0, 0
-    first, last = int(positions[0]), int(positions[-1]) + 1
-    return first // step * step, min(up_to(last, step), length)

@@ -5,8 +5,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from groundshift.boxes import cell_sum
 from groundshift.matchers.peak import band_of_speckle
-from groundshift.matchers.windows import cell_sum, centred, window_sums
+from groundshift.matchers.windows import centred, window_sums
 
 
 class Texture(NamedTuple):

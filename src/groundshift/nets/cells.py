@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, pad
 
+from groundshift.boxes import box_sum
 from groundshift.interpolate import in_steps
-from groundshift.matchers.windows import box_sum, up_to
+from groundshift.matchers.windows import up_to
 
 CELL = 2
 """Pixels of a cell of evidence each way."""

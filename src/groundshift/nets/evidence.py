@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, max_pool2d
 
-from groundshift.matchers.windows import cell_sum, up_to
+from groundshift.boxes import cell_sum
+from groundshift.matchers.windows import up_to
 from groundshift.nets import sides
 from groundshift.nets.cells import CELL, WARP, mean, mean_within, repeat, squares_of, with_context
 from groundshift.nets.images import Images

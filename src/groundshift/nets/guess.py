@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
-from groundshift.matchers.windows import box_sum, cell_sum
+from groundshift.boxes import box_sum, cell_sum
 from groundshift.nets.cells import repeat
 
 BLUR = (8, 48)

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
+from groundshift.boxes import cell_sum
 from groundshift.interpolate import gradient
 from groundshift.matchers.follow import with_neighbours
-from groundshift.matchers.windows import cell_sum
 from groundshift.nets.cells import mean
 
 TAPS = 8

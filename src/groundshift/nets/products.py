@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad, pixel_unshuffle
 
+from groundshift.boxes import cell_sum
 from groundshift.interpolate import nearest_cells, shift_cells, warp_cells
-from groundshift.matchers.windows import cell_sum
 from groundshift.nets.cells import CELL, WARP, strips
 from groundshift.nets.images import TAPS, Images
 

@@ -8,13 +8,14 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, pad
 
 from groundshift.errors import MatcherError
-from groundshift.matchers.compose import CoarseToFine, MultiWindow
+from groundshift.filters import Whiten
+from groundshift.matchers.compose import CoarseToFine, Filtered, MultiWindow
 from groundshift.matchers.follow import follow_margin
 from groundshift.matchers.halved import Halved
 from groundshift.matchers.ncc import NCC
 from groundshift.matchers.peak import PRECISION, Gaussian
 from groundshift.matchers.presets import STRIDES
-from groundshift.matchers.stage import Called, crop, where
+from groundshift.matchers.stage import Called, crop, known_part, where
 from groundshift.matchers.windows import up_to
 from groundshift.nets.cells import LONGEST
 from groundshift.nets.fusion import PERIOD, reach
@@ -22,13 +23,15 @@ from groundshift.nets.guess import GAP, SQUARE, filled
 from groundshift.nets.weights import load
 from groundshift.types import Estimate, Matcher
 
+WHITEN = Whiten()
+"""What images go through before they are searched and refined."""
 DOUBT = 0.5
 """Probability of not being measurable from which on a pixel is left out."""
 
 
 @dataclass(frozen=True)
 class Refine(Called):
-    """A trained net that refines the prior; put a search before it with `CoarseToFine`.
+    """A trained net that refines the prior, in images that were whitened: see `learned`.
 
     Parameters
     ----------
@@ -91,7 +94,7 @@ class Refine(Called):
         edge = margin - outer
         area = pad(crop(reference, edge), ends, value=torch.nan)
         planes = area.new_zeros(6, rows, columns)
-        part = _with_data(area)
+        part = known_part(area, PERIOD)
         if part is not None:
             around = tuple(slice(cut.start, cut.stop + 2 * edge) for cut in part)
             wide = pad(secondary, ends, value=torch.nan)[around]
@@ -134,20 +137,8 @@ def _inner(cut: slice, outer: int, size: int) -> tuple[slice, slice]:
     return slice(first - outer, last - outer), slice(first - cut.start, last - cut.start)
 
 
-def _with_data(image: Tensor) -> tuple[slice, slice] | None:
-    """Rows and columns, in whole periods, outside of which there is nothing."""
-    cuts = []
-    for axis in (1, 0):
-        there = (~torch.isnan(image)).any(axis).nonzero()
-        if not len(there):
-            return None
-        first, last = int(there[0]) // PERIOD * PERIOD, up_to(int(there[-1]) + 1, PERIOD)
-        cuts.append(slice(first, last))
-    return cuts[0], cuts[1]
-
-
 def searched(search: int = 32) -> CoarseToFine:
-    """Return the search that precedes a net, in training as in use.
+    """Return the search that precedes a net, in training as in use; images are whitened before.
 
     Parameters
     ----------
@@ -161,8 +152,8 @@ def searched(search: int = 32) -> CoarseToFine:
     return CoarseToFine((coarse, MultiWindow(near, windows=(24, 72), agreement=24)))
 
 
-def learned(weights: str, search: int = 32, stride: int = 1) -> CoarseToFine:
-    """Search coarse to fine, then refine by a trained net, as often as it was trained to.
+def learned(weights: str, search: int = 32, stride: int = 1) -> Filtered:
+    """Whiten, search coarse to fine, then refine by a trained net, as often as it was trained to.
 
     Parameters
     ----------
@@ -174,12 +165,14 @@ def learned(weights: str, search: int = 32, stride: int = 1) -> CoarseToFine:
         Pixels between results: 1, 2, 4, 8 or 16.
     """
     iterations = load(weights).net.config.iterations
-    return CoarseToFine((*searched(search).stages, Refine(weights, stride, iterations)))
+    stages = (*searched(search).stages, Refine(weights, stride, iterations))
+    return Filtered(WHITEN, CoarseToFine(stages))
 
 
 def learned_arguments(matcher: Matcher) -> dict[str, str | int] | None:
     """Return the arguments with which `learned` makes this matcher; None if there are none."""
-    stages = matcher.stages if isinstance(matcher, CoarseToFine) else ()
+    inner = matcher.matcher if isinstance(matcher, Filtered) else None
+    stages = inner.stages if isinstance(inner, CoarseToFine) else ()
     if not stages or not isinstance(stages[0], Halved) or not isinstance(stages[-1], Refine):
         return None
     net = stages[-1]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import max_pool2d
 
-from groundshift.matchers.windows import cell_sum
+from groundshift.boxes import cell_sum
 from groundshift.nets.cells import CELL, WARP, mean
 from groundshift.nets.images import Images
 from groundshift.nets.layers import block, conv, known_alone, masked, run, twice

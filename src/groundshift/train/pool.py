@@ -12,7 +12,7 @@ from torch import Tensor
 
 from groundshift.matchers.prior import as_prior
 from groundshift.matchers.whole import match_whole
-from groundshift.nets.refine import searched
+from groundshift.nets.refine import WHITEN, searched
 from groundshift.synth.stream import Item, Stream
 from groundshift.train.config import TrainConfig
 
@@ -87,15 +87,16 @@ def turned(item: Item, turn: int) -> Item:
 
 
 def with_search(sample: Item) -> Item:
-    """Add ``found``: what the search that precedes a net finds, ``(2, H, W)``, NaN where nothing.
+    """Whiten both images, and add what the search that precedes a net finds.
 
-    It is searched as far as the true motion may go and half as much again.
+    That is ``found``, ``(2, H, W)``, NaN where nothing is. It is searched as far as the true motion may go and half as much again.
     """
     motion = sample["motion"]
     search = next((s for s in SEARCHES if s >= 1.5 * float(motion.abs().max())), SEARCHES[-1])
     matcher = searched(search)
-    estimate = match_whole(matcher, sample["reference"], sample["secondary"])
+    images = {name: WHITEN(sample[name]) for name in ("reference", "secondary")}
+    estimate = match_whole(matcher, *images.values())
     rows, columns = motion.shape[-2:]
     step = matcher.stride
     whole = (len(estimate.dy) * step, estimate.dy.shape[1] * step)
-    return {**sample, "found": as_prior(estimate, step, 0, whole)[:, :rows, :columns]}
+    return {**sample, **images, "found": as_prior(estimate, step, 0, whole)[:, :rows, :columns]}
