@@ -89,7 +89,8 @@ def turned(item: Item, turn: int) -> Item:
 def with_search(sample: Item) -> Item:
     """Whiten both images, and add what the search that precedes a net finds.
 
-    That is ``found``, ``(2, H, W)``, NaN where nothing is. It is searched as far as the true motion may go and half as much again.
+    That is ``found``, ``(2, H, W)``, NaN where nothing is. It is searched as far as the true motion
+    may go and half as much again.
     """
     motion = sample["motion"]
     search = next((s for s in SEARCHES if s >= 1.5 * float(motion.abs().max())), SEARCHES[-1])
