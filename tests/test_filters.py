@@ -19,7 +19,7 @@ from groundshift.matchers import Filtered, default
 from groundshift.matchers.whole import match_whole
 from groundshift.synth.fields import random_field
 
-FILTERS = [Power(), Log(), HighPass(11), Wallis(11), Whiten(3, 5, 7), Orientation()]
+FILTERS = [Power(), Log(), HighPass(11), Wallis(11), Whiten(window=7), Orientation()]
 
 
 def noise(size: int = 64) -> torch.Tensor:
@@ -43,10 +43,10 @@ def test_no_data_stays_and_reaches_no_further_than_the_halo(apply) -> None:
 
 @pytest.mark.parametrize("apply", FILTERS, ids=lambda f: type(f).__name__)
 def test_the_halo_is_enough(apply) -> None:
-    image, h = noise(), apply.halo
-    part = apply(image[10 - h : 40 + h, 20 - h : 50 + h])
+    image, h = noise(96), apply.halo
+    part = apply(image[30 - h : 60 + h, 35 - h : 65 + h])
     torch.testing.assert_close(
-        part[h : h + 30, h : h + 30], apply(image)[10:40, 20:50], rtol=1e-4, atol=1e-5
+        part[h : h + 30, h : h + 30], apply(image)[30:60, 35:65], rtol=1e-4, atol=1e-5
     )
 
 

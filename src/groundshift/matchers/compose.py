@@ -31,6 +31,9 @@ from groundshift.matchers.stage import (
 from groundshift.matchers.windows import Window, base_cell, up_to
 from groundshift.types import Estimate
 
+AREA = 1 << 20
+"""Pixels that are filtered at once, which limits memory."""
+
 
 @dataclass(frozen=True)
 class CoarseToFine(Called):
@@ -267,12 +270,19 @@ class Filtered(Called):
         )
 
     def _filtered(self, image: Tensor) -> Tensor:
-        """Filter what is known: around an image, blocks are mostly empty."""
+        """Filter what is known, as blocks around an image are mostly empty; in strips."""
         part = known_part(image)
         if part is None:
             return image
         found = torch.full_like(image, torch.nan)
-        found[part] = self.filter(image[part])
+        rows, columns = part
+        edge = self.filter.halo
+        step = max(1, AREA // (columns.stop - columns.start))
+        for first in range(rows.start, rows.stop, step):
+            last = min(first + step, rows.stop)
+            start = max(rows.start, first - edge)
+            strip = self.filter(image[start : min(last + edge, rows.stop), columns])
+            found[first:last, columns] = strip[first - start : last - start]
         return found
 
 
