@@ -17,6 +17,7 @@ NAMES = (
     "physics",
     "simulation",
     "rates",
+    "trust",
     "speed",
     "ablations",
     "memory",

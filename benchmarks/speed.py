@@ -1,6 +1,7 @@
 """Time, memory and error against density: each method in a process of its own, in turn."""
 
 import json
+import math
 import os
 import resource
 import subprocess
@@ -28,8 +29,11 @@ from benchmarks.methods import (
 )
 from benchmarks.pairs import moved_texture
 from benchmarks.report import Table, Value
+from benchmarks.strainnet import strainnet
 from groundshift import process
 from groundshift.matchers import NCC, CoarseToFine, Gaussian, LeastSquares, default
+from groundshift.nets.refine import learned
+from groundshift.nets.weights import STANDARD
 from groundshift.synth import Waves
 from groundshift.tile import map_pair
 from groundshift.types import Estimate, Matcher
@@ -40,6 +44,7 @@ ROUNDS = 3
 ENOUGH = 60.0
 MOTION = Waves(amplitude=(8.0, 8.0), wavelength=(900.0, 1100.0))
 OPENPIV = "OpenPIV 64/32/32"
+STRAINNET = "StrainNet-f, random weights"
 
 TITLE = "Speed and memory"
 TEXT = f"""One pair of {SIZE} x {SIZE} px, texture with 10 % noise, motion within 8 px in each
@@ -49,8 +54,8 @@ one also pays for memory that the system has to find. Scaling to 8 bit or 0..1 i
 are not. Nodes per second of wall time are nodes with a result. Memory is the peak of the process,
 imports and images included. All run with what the command line sets: `GOMP_SPINCOUNT=10000` and an
 allocator that keeps freed memory. Processor seconds are the more robust number on a shared machine.
- "tiled" is what `groundshift.track` does; the default matcher
-searches 64 px."""
+"tiled" is what `groundshift.track` does; the default matcher
+searches 64 px unless told otherwise."""
 
 
 def tiled(matcher: Matcher) -> Method:
@@ -81,6 +86,9 @@ METHODS: dict[str, Callable[[], Method]] = {
     "groundshift default, stride 4, tiled": lambda: tiled(default(stride=4)),
     "groundshift default, stride 2, tiled": lambda: tiled(default(stride=2)),
     "groundshift default, stride 1, tiled": lambda: tiled(default(stride=1)),
+    "groundshift default, search 32 px, stride 1, tiled": lambda: tiled(default(32, stride=1)),
+    "groundshift learned, search 32 px, stride 1, tiled": lambda: tiled(learned(STANDARD, 32)),
+    STRAINNET: strainnet,
     OPENPIV: openpiv,
     "scikit-image phase 64, stride 32": windowed_phase,
     "OpenCV DIS medium": dis,
@@ -109,7 +117,7 @@ def measure(name: str, file: str) -> dict[str, float]:
         "cpu": min(cpus),
         "nodes": float(np.isfinite(found.dy).sum()),
         "stride": float(found.y[1] - found.y[0]),
-        "mae": mae(errors.error),
+        "mae": math.nan if name == STRAINNET else mae(errors.error),
         "memory": _peak(),
         "before": before,
     }

@@ -87,6 +87,23 @@ def test_errors_near_a_fault() -> None:
     assert (found.near_2, found.near_6, found.near_20) == pytest.approx((1.0, 0.5, 0.1))
 
 
+class TestRocAuc:
+    def test_against_all_pairs(self) -> None:
+        generator = torch.Generator().manual_seed(5)
+        labels = torch.rand(300, generator=generator) < 0.3
+        values = (torch.randn(300, generator=generator) + labels).round(decimals=1)
+        one, other = values[labels][:, None], values[~labels]
+        expected = (one > other).double() + 0.5 * (one == other).double()
+        assert metrics.roc_auc(values, labels) == pytest.approx(float(expected.mean()))
+
+    def test_of_what_is_separate_and_of_what_is_missing(self) -> None:
+        values, labels = torch.arange(6.0), torch.arange(6) > 3
+        assert metrics.roc_auc(values, labels) == 1
+        assert metrics.roc_auc(-values, labels) == 0
+        assert metrics.roc_auc(torch.zeros(6), labels) == 0.5
+        assert math.isnan(metrics.roc_auc(values, labels | True))
+
+
 def faulted(size: int = 240, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
     """Waves and a rough fault: the motion of each pixel, and its distance from the trace."""
     at = torch.arange(size, dtype=torch.float64)

@@ -162,6 +162,35 @@ def ause(error: Tensor, sigma: Tensor, steps: int = 50) -> float:
     return float((curves[0] - curves[1]).mean() / size.mean())
 
 
+def roc_auc(values: Tensor, labels: Tensor) -> float:
+    """Area under the receiver operating characteristic: how well values tell two classes apart.
+
+    The probability that a value of the one class exceeds one of the other, ties counted half
+    (Hanley & McNeil 1982).
+
+    Parameters
+    ----------
+    values
+        Any number of finite values.
+    labels
+        Bool, as many: True should have the larger values.
+
+    Returns
+    -------
+    float
+        0.5 if values tell nothing, 1 if they tell all; NaN where one class is missing.
+    """
+    positives = int(labels.sum())
+    negatives = labels.numel() - positives
+    if not positives or not negatives:
+        return math.nan
+    _, inverse, counts = values.unique(return_inverse=True, return_counts=True)
+    # Mean rank of what ties.
+    ranks = counts.double().cumsum(0) - (counts.double() - 1) / 2
+    total = float(ranks[inverse][labels].sum())
+    return (total - positives * (positives + 1) / 2) / (positives * negatives)
+
+
 def rise(
     estimate: Tensor, truth: Tensor, distance: Tensor, stride: int = 1, reach: float = 40.0
 ) -> float:
