@@ -11,6 +11,7 @@ import torch
 from benchmarks.report import Table, Value
 from groundshift.benchmark.run import Record, run
 from groundshift.benchmark.suites import SUITES
+from groundshift.nets.calibrated import UNCALIBRATED
 from groundshift.nets.fusion import FusionConfig
 from groundshift.nets.weights import NAME, keep, load
 from groundshift.synth.bank import Bank
@@ -78,7 +79,7 @@ def uncalibrated(folder: Path) -> Path:
     net, details = load(str(folder))
     copy = folder / "uncalibrated"
     copy.mkdir(exist_ok=True)
-    keep(net, copy / NAME, {**details, "temperature": 1.0})
+    keep(net, copy / NAME, {**details, "temperatures": UNCALIBRATED})
     return copy
 
 

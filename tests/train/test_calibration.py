@@ -9,9 +9,10 @@ from test_training import TINY
 
 from groundshift.errors import MatcherError
 from groundshift.nets import weights
+from groundshift.nets.calibrated import SIZES, calibrated
 from groundshift.nets.weights import NAME, load
 from groundshift.train import train
-from groundshift.train.calibration import temperature
+from groundshift.train.calibration import EACH, temperature, temperatures
 from groundshift.train.config import TrainConfig
 from groundshift.train.release import LARGEST, release
 
@@ -30,13 +31,34 @@ def test_intervals_of_a_heavier_tail_are_a_compromise():
         assert float((scaled <= sigmas).float().mean()) == pytest.approx(share, abs=0.05)
 
 
+def test_each_size_of_sigma_has_its_own_factor():
+    generator = torch.Generator().manual_seed(3)
+    sigma = torch.tensor(SIZES).repeat_interleave(EACH)
+    factors = torch.tensor([0.5, 1.0, 2.0, 3.0]).repeat_interleave(EACH)
+    error = (torch.randn(len(sigma), generator=generator) * sigma * factors).abs()
+    found = temperatures(error, sigma)
+    assert found == pytest.approx([0.5, 1.0, 2.0, 3.0], rel=0.05)
+    assert torch.allclose(calibrated(sigma, found), sigma * factors, rtol=0.05)
+    # A size that hardly occurs has the factor of all.
+    assert temperatures(error[EACH:], sigma[EACH:])[0] == temperature((error / sigma)[EACH:])
+
+
+def test_factors_between_sizes_and_beyond():
+    between = torch.tensor([0.001, (SIZES[0] * SIZES[1]) ** 0.5, 50.0])
+    found = calibrated(between, (1.0, 2.0, 2.0, 4.0)) / between
+    assert found.tolist() == pytest.approx([1.0, 1.5, 4.0])
+    with pytest.raises(ValueError, match="2 factors for 4"):
+        calibrated(between, (1.0, 2.0))
+
+
 def test_a_complete_run_has_calibrated_weights_and_keeps_them(tmp_path):
     config: TrainConfig = replace(TINY, samples=2)
     train(config, tmp_path, workers=0)
     details = load(str(tmp_path / NAME)).details
     assert details["steps"] == config.steps
     assert details["config"]["recipe"]["size"] == config.recipe.size
-    assert 0.01 < details["temperature"] < 100
+    assert len(details["temperatures"]) == len(SIZES)
+    assert all(0.01 < factor < 100 for factor in details["temperatures"])
     assert details["within_68"] < details["within_95"]
     assert 0.5 < details["band"] < 10
     assert 0 < details["span"]["scatter"][0] <= details["span"]["scatter"][1] < 2

@@ -17,6 +17,7 @@ from groundshift.matchers.peak import PRECISION, Gaussian
 from groundshift.matchers.presets import STRIDES
 from groundshift.matchers.stage import Called, crop, known_part, where
 from groundshift.matchers.windows import up_to
+from groundshift.nets.calibrated import UNCALIBRATED, calibrated
 from groundshift.nets.cells import LONGEST
 from groundshift.nets.fusion import PERIOD, reach
 from groundshift.nets.guess import GAP, SQUARE, filled
@@ -114,7 +115,7 @@ class Refine(Called):
     def _found(self, reference: Tensor, secondary: Tensor, prior: Tensor | None) -> Tensor:
         """Run the net: displacement, variances, probability of no measurement, and what counts."""
         trained = load(self.weights, reference.device)
-        scale = trained.details.get("temperature", 1.0)
+        factors = trained.details.get("temperatures", UNCALIBRATED)
         with torch.inference_mode():
             if prior is None:
                 guess = reference.new_zeros(2, *reference.shape)
@@ -125,7 +126,7 @@ class Refine(Called):
                 reference = torch.where(known, reference, torch.nan)
             found = trained.net(reference[None], secondary[None], guess[None], self.iterations)
             found = found.predictions[-1]
-            variance = (found.sigma() * scale).square()
+            variance = calibrated(found.sigma(), factors).square()
             there = (~torch.isnan(reference)).to(variance.dtype)
             return torch.cat([*found.flow, *variance, *found.invalid.sigmoid(), there[None]])
 

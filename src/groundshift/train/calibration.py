@@ -1,14 +1,16 @@
-"""After training: a factor that makes the sigma of a net true on samples it has not seen."""
+"""After training: factors that make the sigma of a net true on samples it has not seen."""
 
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from scipy.special import erfinv
 from torch import Tensor
 
 from groundshift.matchers.whole import match_whole
+from groundshift.nets.calibrated import SIZES, calibrated
 from groundshift.nets.refine import learned
 from groundshift.synth.stream import Item
 from groundshift.train.validation import SEARCH
@@ -19,10 +21,12 @@ BAND = 0.9
 """Share of errors that the conformal band holds."""
 EACH = 20_000
 """Errors taken of each sample."""
+FEW = 0.5
+"""Samples' worth of errors, below which a size of sigma has no factor of its own."""
 
 
-def ratios_of(run: Path, samples: Sequence[Item]) -> Tensor:
-    """Errors of both components over their sigmas, as many of each sample."""
+def errors_of(run: Path, samples: Sequence[Item]) -> tuple[Tensor, Tensor]:
+    """Size of the errors of both components and their sigmas, as many of each sample."""
     matcher = learned(str(run), SEARCH)
     found = []
     for number, sample in enumerate(samples):
@@ -31,12 +35,13 @@ def ratios_of(run: Path, samples: Sequence[Item]) -> Tensor:
         flow, sigma = (
             torch.stack(planes) for planes in ((estimate.dy, estimate.dx), estimate[2:4])
         )
-        ratio = ((flow - sample["motion"]).abs() / sigma)[:, sample["valid"]].flatten()
-        ratio = ratio[~torch.isnan(ratio)]
-        if len(ratio):
+        both = torch.stack([(flow - sample["motion"]).abs(), sigma])[..., sample["valid"]]
+        both = both.flatten(1)[:, ~torch.isnan(both).any(0).flatten()]
+        if both.numel():
             generator = torch.Generator().manual_seed(number)
-            found.append(ratio[torch.randint(len(ratio), (EACH,), generator=generator)])
-    return torch.cat(found) if found else torch.empty(0)
+            found.append(both[:, torch.randint(both.shape[1], (EACH,), generator=generator)])
+    error, sigma = torch.cat(found, 1) if found else torch.empty(2, 0)
+    return error, sigma
 
 
 def temperature(ratios: Tensor) -> float:
@@ -57,24 +62,37 @@ def temperature(ratios: Tensor) -> float:
     return float(tried[misfit.argmin()])
 
 
-def calibrate(run: Path, samples: Sequence[Item]) -> dict[str, float]:
+def temperatures(error: Tensor, sigma: Tensor) -> list[float]:
+    """Find a factor for each size of sigma, from those nearest to it."""
+    nearest = (sigma.log()[:, None] - torch.tensor(SIZES).log()).abs().argmin(1)
+    whole = temperature(error / sigma)
+    factors = []
+    for number in range(len(SIZES)):
+        own = nearest == number
+        few = int(own.sum()) < FEW * EACH
+        factors.append(whole if few else temperature((error / sigma)[own]))
+    return factors
+
+
+def calibrate(run: Path, samples: Sequence[Item]) -> dict[str, Any]:
     """Calibrate the net of a run folder on samples that it was not trained on.
 
     Returns
     -------
     dict
-        ``temperature``: factor for sigma (Guo et al. 2017). ``band``: the multiple of the scaled
-        sigma that holds 90 % of the errors (split-conformal, Lei et al. 2018). ``within_68`` and
-        ``within_95``: shares of errors within those intervals of the scaled sigma.
+        ``temperatures``: factors for sigma (after Guo et al. 2017), see
+        :mod:`groundshift.nets.calibrated`. ``band``: the multiple of the scaled sigma that holds
+        90 % of the errors (split-conformal, Lei et al. 2018). ``within_68`` and ``within_95``:
+        shares of errors within those intervals of the scaled sigma.
     """
-    ratios = ratios_of(run, samples)
-    if not len(ratios):
+    error, sigma = errors_of(run, samples)
+    if not len(error):
         return {}
-    factor = temperature(ratios)
-    scaled = ratios / factor
+    factors = temperatures(error, sigma)
+    scaled = error / calibrated(sigma, factors)
     rank = min(len(scaled), math.ceil(BAND * (len(scaled) + 1)))
     return {
-        "temperature": factor,
+        "temperatures": factors,
         "band": float(scaled.kthvalue(rank).values),
         "within_68": float((scaled <= 1).float().mean()),
         "within_95": float((scaled <= 1.96).float().mean()),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from groundshift.errors import MatcherError
+from groundshift.nets.calibrated import SIZES
 from groundshift.nets.weights import HASHES, HERE, NAME, keep, load
 
 LARGEST = 4_000_000
@@ -21,9 +22,9 @@ CARD = """# {name}
 Trained by `groundshift train` on synthetic pairs alone: simulated speckle and terrain, and texture
 and motion of the sources below. No real pair was used.
 
-On {samples} synthetic pairs that it was not trained on, behind its search, sigma times
-{temperature:.3g} holds {within_68:.0%} and {within_95:.0%} of the errors in its 68 and 95 %
-intervals; {band:.3g} sigma hold 90 %.
+On {samples} synthetic pairs that it was not trained on, behind its search, sigma times its factors
+({factors}) holds {within_68:.0%} and {within_95:.0%} of the errors
+in its 68 and 95 % intervals; {band:.3g} sigma hold 90 %.
 
 Trained on amplitudes whose statistics are within: {span}. Others are warned of.
 
@@ -70,6 +71,10 @@ def _card(name: str, parameters: int, details: dict[str, Any]) -> str:
     span = ", ".join(
         f"{key} {low:.3g} to {high:.3g}" for key, (low, high) in details["span"].items()
     )
+    factors = ", ".join(
+        f"{factor:.3g} at {size:g} px"
+        for size, factor in zip(SIZES, details["temperatures"], strict=True)
+    )
     return CARD.format_map(
         details
         | {
@@ -77,6 +82,7 @@ def _card(name: str, parameters: int, details: dict[str, Any]) -> str:
             "parameters": parameters,
             "samples": details["config"]["samples"],
             "span": span,
+            "factors": factors,
             "sources": "\n".join(f"- {source}" for source in details["sources"]) or "- none",
             "config": json.dumps(details["config"], indent=1),
         }
