@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from groundshift.filters import (
+    GRID,
     AnyFilter,
     HighPass,
     Log,
@@ -15,11 +16,11 @@ from groundshift.filters import (
     Whiten,
     local_mean,
 )
-from groundshift.matchers import Filtered, default
+from groundshift.matchers import NCC, Filtered, Gaussian, default
 from groundshift.matchers.whole import match_whole
 from groundshift.synth.fields import random_field
 
-FILTERS = [Power(), Log(), HighPass(11), Wallis(11), Whiten(window=7), Orientation()]
+FILTERS = [Power(), Log(), HighPass(11), Wallis(11), Whiten(), Orientation()]
 
 
 def noise(size: int = 64) -> torch.Tensor:
@@ -32,21 +33,22 @@ def test_every_filter_is_here() -> None:
 
 @pytest.mark.parametrize("apply", FILTERS, ids=lambda f: type(f).__name__)
 def test_no_data_stays_and_reaches_no_further_than_the_halo(apply) -> None:
-    image, holed = noise(), noise()
-    holed[30, 30] = torch.nan
+    image, holed, at = noise(128), noise(128), 62
+    holed[at, at] = torch.nan
     whole, part = apply(image), apply(holed)
-    assert torch.isnan(part[30, 30])
-    near = torch.zeros(64, 64, dtype=torch.bool)
-    near[30 - apply.halo : 31 + apply.halo, 30 - apply.halo : 31 + apply.halo] = True
+    assert torch.isnan(part[at, at])
+    near = torch.zeros(128, 128, dtype=torch.bool)
+    reached = slice(at - apply.halo, at + 1 + apply.halo)
+    near[reached, reached] = True
     torch.testing.assert_close(part[~near], whole[~near], equal_nan=True, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("apply", FILTERS, ids=lambda f: type(f).__name__)
 def test_the_halo_is_enough(apply) -> None:
-    image, h = noise(96), apply.halo
-    part = apply(image[30 - h : 60 + h, 35 - h : 65 + h])
+    image, h = noise(128), apply.halo + -apply.halo % GRID
+    part = apply(image[48 - h : 80 + h, 52 - h : 82 + h])
     torch.testing.assert_close(
-        part[h : h + 30, h : h + 30], apply(image)[30:60, 35:65], rtol=1e-4, atol=1e-5
+        part[h : h + 32, h : h + 30], apply(image)[48:80, 52:82], rtol=1e-4, atol=1e-5
     )
 
 
@@ -93,6 +95,16 @@ class TestWhiten:
         assert correlation(image, fine) < 0.2
         # Two bands are as strong now, of which one is what is asked for.
         assert correlation(Whiten()(image), fine) > 0.55
+
+    def test_tiles_cannot_be_told(self) -> None:
+        """Whatever the context, the grid begins where the area does."""
+        matcher = Filtered(Whiten(), NCC(window=16, search=2, stride=4, peak=Gaussian()))
+        reference, secondary = noise(SIZE), noise(SIZE).roll(1, 0)
+        wide = matcher.match(reference, secondary, None, 56)
+        for less in (1, 2, 3, 6):
+            part = (slice(less, -less),) * 2
+            same = matcher.match(reference[part], secondary[part], None, 56 - less)
+            torch.testing.assert_close(same.dy, wide.dy, equal_nan=True, rtol=0, atol=1e-3)
 
     def test_what_is_fine_already_stays(self) -> None:
         image = noise(SIZE)

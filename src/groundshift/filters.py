@@ -1,8 +1,9 @@
 """Image filters that make matching easier: each maps an image to an image of the same shape.
 
 A filter is a frozen dataclass with a ``halo``, the distance to the farthest pixel that a value
-depends on. NaN is no data: it stays NaN and has no influence on its neighbours. Use a filter by
-wrapping a matcher, ``Filtered(HighPass(21), matcher)``.
+depends on. Shifting an image by multiples of `GRID` shifts the result and changes nothing else.
+NaN is no data: it stays NaN and has no influence on its neighbours. Use a filter by wrapping a
+matcher, ``Filtered(HighPass(21), matcher)``.
 """
 
 import math
@@ -10,9 +11,12 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
+from torch.nn.functional import interpolate, pad
 
-from groundshift.boxes import box_sum
+from groundshift.boxes import box_sum, cell_sum
+
+GRID = 4
+"""Pixels each way, of squares whose statistics some filters share."""
 
 
 def local_mean(image: Tensor, window: int) -> Tensor:
@@ -47,6 +51,23 @@ BANDS = (3, 5, 17)
 ALIKE = (0.1, 0.3)
 """Correlation of neighbours in the finest band from which on it begins to count as signal, and
 counts fully. It is -0.1 in white noise and 0.3 to 0.4 in speckle that is oversampled."""
+
+
+AROUND = 9
+"""Side of the windows whose statistics count in `Whiten`, squares of `GRID`."""
+
+
+def _around(plane: Tensor) -> Tensor:
+    """Sum over the surroundings of each square; what is unknown adds nothing."""
+    rows, columns = (-n % GRID for n in plane.shape)
+    squares = cell_sum(pad(torch.nan_to_num(plane), (0, columns, 0, rows)), GRID)
+    return box_sum(pad(squares, (AROUND // 2,) * 4), AROUND)
+
+
+def _enlarged(squares: Tensor, image: Tensor) -> Tensor:
+    """Interpolate from squares to the pixels of an image."""
+    whole = interpolate(squares[None, None], scale_factor=float(GRID), mode="bilinear")
+    return whole[0, 0, : image.shape[0], : image.shape[1]]
 
 
 def _bands(image: Tensor) -> list[Tensor]:
@@ -182,31 +203,25 @@ class Whiten:
     ----------
     strength
         Share that is taken from all but the finest band where neighbours are alike, 0 to 1.
-    window
-        Odd side of the squares whose statistics count, pixels.
     """
 
     strength: float = 0.65
-    window: int = 33
 
     @property
     def halo(self) -> int:
         """Pixels of context."""
-        return 2 * (BANDS[-1] // 2) + self.window // 2 + 1
+        return 2 * (BANDS[-1] // 2) + 1 + GRID * (AROUND // 2 + 2)
 
     def __call__(self, image: Tensor) -> Tensor:
         """Filter an image."""
-        finest, *others = _bands(image)
-        power = local_mean(finest**2, self.window)
-        beside = torch.full_like(image, torch.nan)
-        both = finest[:-1, 1:] + finest[1:, :-1]
-        beside[:-1, :-1] = 0.5 * finest[:-1, :-1] * both
-        alike = local_mean(beside, self.window) / power.clamp(min=1e-30)
+        finest, middle, coarse = _bands(image)
+        power = _around(finest**2)
+        beside = finest[:-1, :-1] * (finest[:-1, 1:] + finest[1:, :-1])
+        alike = 0.5 * _around(pad(beside, (0, 1, 0, 1))) / power.clamp(min=1e-30)
         low, high = ALIKE
-        keep = 1 - self.strength * ((alike.nan_to_num() - low) / (high - low)).clamp(0, 1)
-        middle, coarse = others
-        fine = local_mean((finest + middle) ** 2, self.window)
-        share = (fine / local_mean(coarse**2, self.window).clamp(min=1e-30)).clamp(max=1).sqrt()
+        keep = 1 - self.strength * ((alike - low) / (high - low)).clamp(0, 1)
+        share = _around((finest + middle) ** 2) / _around(coarse**2).clamp(min=1e-30)
+        keep, share = (_enlarged(each, image) for each in (keep, share.clamp(max=1).sqrt()))
         return finest + keep * (middle + share * coarse)
 
 

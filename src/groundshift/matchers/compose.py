@@ -10,9 +10,10 @@ from functools import cached_property
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from groundshift.errors import MatcherError
-from groundshift.filters import AnyFilter
+from groundshift.filters import GRID, AnyFilter
 from groundshift.interpolate import sample
 from groundshift.matchers.follow import follow_margin
 from groundshift.matchers.fuse import Agreement, expected_error_fusion
@@ -235,7 +236,7 @@ class Filtered(Called):
     @property
     def period(self) -> int:
         """Shift of the input that shifts the output alike."""
-        return self.matcher.period
+        return math.lcm(self.matcher.period, GRID)
 
     @property
     def search(self) -> int:
@@ -263,27 +264,34 @@ class Filtered(Called):
         """Match inputs that carry `margin` pixels of context, at least the halo."""
         edge = self.filter.halo
         return self.matcher.match(
-            crop(self._filtered(reference), edge),
-            crop(self._filtered(secondary), edge),
+            crop(self._filtered(reference, margin), edge),
+            crop(self._filtered(secondary, margin), edge),
             None if prior is None else crop(prior, edge),
             margin - edge,
         )
 
-    def _filtered(self, image: Tensor) -> Tensor:
-        """Filter what is known, as blocks around an image are mostly empty; in strips."""
+    def _filtered(self, image: Tensor, margin: int) -> Tensor:
+        """Filter what is known, as blocks around an image are mostly empty; in strips.
+
+        The grid begins where the area does that is reported on.
+        """
         part = known_part(image)
         if part is None:
             return image
-        found = torch.full_like(image, torch.nan)
-        rows, columns = part
-        edge = self.filter.halo
-        step = max(1, AREA // (columns.stop - columns.start))
-        for first in range(rows.start, rows.stop, step):
-            last = min(first + step, rows.stop)
-            start = max(rows.start, first - edge)
-            strip = self.filter(image[start : min(last + edge, rows.stop), columns])
-            found[first:last, columns] = strip[first - start : last - start]
-        return found
+        top, left = (margin + (cut.start - margin) // GRID * GRID for cut in part)
+        bottom, right = (cut.stop for cut in part)
+        # A square that began before the block.
+        above, before = max(0, -top), max(0, -left)
+        known = pad(image, (before, 0, above, 0), value=torch.nan)
+        known = known[top + above : bottom + above, left + before : right + before]
+        edge, step = up_to(self.filter.halo, GRID), up_to(AREA // known.shape[1] + 1, GRID)
+        found = torch.empty_like(known)
+        for first in range(0, len(known), step):
+            start, last = max(0, first - edge), min(first + step, len(known))
+            strip = self.filter(known[start : last + edge])
+            found[first:last] = strip[first - start : last - start]
+        around = (left, image.shape[1] - right, top, image.shape[0] - bottom)
+        return pad(found, around, value=torch.nan)
 
 
 @dataclass(frozen=True)
