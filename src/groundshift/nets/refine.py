@@ -94,15 +94,18 @@ class Refine(Called):
         ends = (0, beside, 0, below)
         edge = margin - outer
         area = pad(crop(reference, edge), ends, value=torch.nan)
-        planes = area.new_zeros(6, rows, columns)
         part = known_part(area, PERIOD)
-        if part is not None:
+        if part is None:
+            planes = area.new_zeros(6, rows, columns)
+        else:
             around = tuple(slice(cut.start, cut.stop + 2 * edge) for cut in part)
             wide = pad(secondary, ends, value=torch.nan)[around]
             if prior is not None:
                 prior = pad(crop(prior, edge), ends, value=torch.nan)[(..., *part)]
             found = self._found(area[part], wide, prior)
             inner = [_inner(cut, outer, n) for cut, n in zip(part, (rows, columns), strict=True)]
+            # Only now: what the net needs in between decides the memory.
+            planes = area.new_zeros(6, rows, columns)
             planes[:, *(to for to, _ in inner)] = found[:, *(of for _, of in inner)]
         if self.stride > 1:
             planes = avg_pool2d(planes, self.stride)
