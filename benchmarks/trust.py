@@ -87,7 +87,8 @@ def hidden() -> list[list[Value]]:
                 spread.append(_ause(found, sample))
             whole, where = torch.cat(told), torch.cat(labels)
             left = [float((whole[part] < 0).float().mean()) for part in (where, ~where)]
-            auc = (roc_auc(-whole, where), float(np.median(each)), len(each))
+            middle = float(np.median(each)) if each else None
+            auc = (roc_auc(-whole, where), middle, len(each))
             rows.append([sensor, name, *auc, *left, float(np.nanmedian(spread))])
     return rows
 
