@@ -115,6 +115,12 @@ class TestWhiten:
         expected = 25 * Whiten()(image)
         torch.testing.assert_close(Whiten()(300 + 25 * image), expected, rtol=0, atol=5e-3)
 
+    @pytest.mark.parametrize("gain", [1e30, 1e-22])
+    def test_the_largest_and_the_smallest_numbers(self, gain: float) -> None:
+        image = noise(64)
+        found = Whiten()(image * gain) / gain
+        torch.testing.assert_close(found, Whiten()(image), rtol=0, atol=1e-4)
+
     def test_around_the_data_counts_like_the_end_of_the_image(self) -> None:
         image, edge = noise(96), 20
         wide = torch.nn.functional.pad(image, (edge,) * 4, value=torch.nan)

@@ -51,8 +51,6 @@ BANDS = (3, 5, 17)
 ALIKE = (0.1, 0.3)
 """Correlation of neighbours in the finest band from which on it begins to count as signal, and
 counts fully. It is -0.1 in white noise and 0.3 to 0.4 in speckle that is oversampled."""
-
-
 AROUND = 9
 """Side of the windows whose statistics count in `Whiten`, squares of `GRID`."""
 
@@ -214,7 +212,9 @@ class Whiten:
 
     def __call__(self, image: Tensor) -> Tensor:
         """Filter an image."""
-        finest, middle, coarse = _bands(image)
+        # Squares of the largest numbers would overflow.
+        largest = torch.nan_to_num(image).abs().amax().clamp(min=1e-30)
+        finest, middle, coarse = _bands(image / largest)
         power = _around(finest**2)
         beside = finest[:-1, :-1] * (finest[:-1, 1:] + finest[1:, :-1])
         alike = 0.5 * _around(pad(beside, (0, 1, 0, 1))) / power.clamp(min=1e-30)
@@ -222,7 +222,7 @@ class Whiten:
         keep = 1 - self.strength * ((alike - low) / (high - low)).clamp(0, 1)
         share = _around((finest + middle) ** 2) / _around(coarse**2).clamp(min=1e-30)
         keep, share = (_enlarged(each, image) for each in (keep, share.clamp(max=1).sqrt()))
-        return finest + keep * (middle + share * coarse)
+        return (finest + keep * (middle + share * coarse)).mul_(largest)
 
 
 @dataclass(frozen=True)

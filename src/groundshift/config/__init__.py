@@ -42,7 +42,7 @@ __all__ = [
 SHORT = {"ncc": "NCC", "phase": "PhaseCorrelation", "lsm": "LeastSquares"}
 """Names for the command line besides those of the classes."""
 NUMBERS = {int: "a whole number", float: "a number"}
-NAMES = {**NUMBERS, str: "text in quotes", bool: "True or False"}
+NAMES = {**NUMBERS, str: "text in quotes"}
 
 
 def matcher_from(text: str) -> Matcher:
@@ -147,8 +147,8 @@ def _check_types(hints: dict[str, Any], values: dict[str, Any]) -> None:
 def _fits(value: Any, hint: Any) -> bool:
     if hint in NUMBERS:
         return isinstance(value, int | hint) and not isinstance(value, bool)
-    if hint in (str, bool):
-        return isinstance(value, hint)
+    if hint is str:
+        return isinstance(value, str)
     if typing.get_origin(hint) is tuple:
         each = typing.get_args(hint)[0]
         return isinstance(value, tuple) and all(_fits(item, each) for item in value)
