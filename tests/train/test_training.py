@@ -142,7 +142,7 @@ class TestLoss:
 
     def truth(self, motion):
         every = torch.ones_like(motion[:, 0])
-        return Truth(motion, every > 0, every * math.inf, every * 0.1)
+        return Truth(motion, every > 0, every > 0, every * math.inf, every * 0.1)
 
     def test_the_likelihood_is_that_of_laplace_where_nothing_fails(self):
         error = torch.tensor([0.3, -0.2])[None, :, None, None]
@@ -198,12 +198,18 @@ class TestLoss:
     def test_what_cannot_be_measured_is_not_an_error(self):
         motion = torch.zeros(1, 2, 8, 8)
         truth = self.truth(motion)
-        valid = truth.valid.clone()
-        valid[..., :4] = False
+        measurable = truth.measurable.clone()
+        measurable[..., :4] = False
         wrong = motion.clone()
         wrong[..., :4] = 5.0
-        parts = loss(self.found(wrong), truth._replace(valid=valid), Weights())[1]
-        assert float(parts["error"]) == pytest.approx(0.1, rel=1e-3)
+        known, hidden = (
+            loss(self.found(wrong), truth._replace(measurable=measurable, seen=seen), Weights())[1]
+            for seen in (truth.seen, measurable)
+        )
+        assert float(known["error"]) == pytest.approx(0.1, rel=1e-3)
+        assert float(known["invalid"]) == pytest.approx(0.1 * 30 / 2, rel=1e-3)
+        # Where ground is seen, sigma must tell even of what cannot be measured.
+        assert float(known["likelihood"]) > 2 * float(hidden["likelihood"])
 
 
 def test_first_guesses_are_near_the_truth_and_repeatable():

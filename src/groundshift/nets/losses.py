@@ -41,8 +41,10 @@ class Truth(NamedTuple):
 
     motion: Tensor
     """``(B, 2, H, W)``, pixels."""
-    valid: Tensor
-    """Pixels that can be measured, bool ``(B, H, W)``."""
+    seen: Tensor
+    """Pixels whose ground both dates show, bool ``(B, H, W)``: sigma must be true there."""
+    measurable: Tensor
+    """Those of them where errors count, bool ``(B, H, W)``; the others should be told."""
     distance: Tensor
     """From the nearest jump, pixels, ``(B, H, W)``."""
     scale: Tensor
@@ -72,7 +74,8 @@ def error_scale(coherence: Tensor, bandwidth: Tensor) -> Tensor:
 def loss(found: Found, truth: Truth, weights: Weights) -> tuple[Tensor, dict[str, Tensor]]:
     """Sum the parts over iterations; and the last iteration's parts alone, for the log."""
     parts: dict[str, Tensor] = {}
-    settled = weights.settled * _mean(_rough(found.settled - truth.motion, truth), truth)
+    rough = _rough(found.settled - truth.motion, truth)
+    settled = weights.settled * _mean(rough, truth.measurable)
     total = settled
     for index, prediction in enumerate(reversed(found.predictions)):
         own = _parts(prediction, truth, weights)
@@ -87,18 +90,17 @@ def _rough(error: Tensor, truth: Truth) -> Tensor:
     return ((error**2 + (0.1 * scale) ** 2).sqrt() / scale).mean(1)
 
 
-def _mean(values: Tensor, truth: Truth) -> Tensor:
-    """Mean over the pixels that can be measured."""
-    return (values * truth.valid).sum() / truth.valid.sum().clamp(min=1)
+def _mean(values: Tensor, where: Tensor) -> Tensor:
+    return (values * where).sum() / where.sum().clamp(min=1)
 
 
 def _parts(prediction: Prediction, truth: Truth, weights: Weights) -> dict[str, Tensor]:
     error = prediction.flow - truth.motion
-    unknown = 1 - truth.valid.float()
+    unknown = 1 - truth.measurable.float()
     invalid = binary_cross_entropy_with_logits(prediction.invalid[:, 0], unknown)
     return {
-        "error": _mean(_rough(error, truth), truth),
-        "likelihood": weights.likelihood * _mean(mixture_nll(error, prediction), truth),
+        "error": _mean(_rough(error, truth), truth.measurable),
+        "likelihood": weights.likelihood * _mean(mixture_nll(error, prediction), truth.seen),
         "invalid": weights.invalid * invalid,
         "gradient": weights.gradient * _gradient(error, truth, weights.jump),
         "slope": weights.slope * _slope(prediction.flow, truth),
@@ -120,17 +122,17 @@ def mixture_nll(error: Tensor, prediction: Prediction) -> Tensor:
 
 def _gradient(error: Tensor, truth: Truth, jump: float) -> Tensor:
     """Error of the gradient, for sharp jumps and smooth surroundings."""
-    weight = torch.where(truth.distance < NEAR, jump, 1.0) * truth.valid / truth.scale
+    weight = torch.where(truth.distance < NEAR, jump, 1.0) * truth.measurable / truth.scale
     rows = (error[..., 1:, :] - error[..., :-1, :]).abs().sum(1)
     columns = (error[..., 1:] - error[..., :-1]).abs().sum(1)
     rows = rows * torch.minimum(weight[..., 1:, :], weight[..., :-1, :])
     columns = columns * torch.minimum(weight[..., 1:], weight[..., :-1])
-    return (rows.sum() + columns.sum()) / (2 * truth.valid.sum().clamp(min=1))
+    return (rows.sum() + columns.sum()) / (2 * truth.measurable.sum().clamp(min=1))
 
 
 def _slope(flow: Tensor, truth: Truth) -> Tensor:
     """Squared departure from one of the regression of estimate on truth, against shrinkage."""
-    counts = truth.valid[:, None].float()
+    counts = truth.measurable[:, None].float()
     number = counts.sum((2, 3)).clamp(min=1)
     mean = ((truth.motion * counts).sum((2, 3)) / number)[..., None, None]
     about = (truth.motion - mean) * counts

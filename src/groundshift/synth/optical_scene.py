@@ -9,6 +9,7 @@ from torch import Tensor
 
 from groundshift.synth import optics
 from groundshift.synth.fields import random_field
+from groundshift.synth.likeness import likeness
 from groundshift.synth.motions import Motion, Sum
 from groundshift.synth.optics import Optics
 from groundshift.synth.pushbroom import Apparent, Parallax, Pushbroom
@@ -18,7 +19,9 @@ from groundshift.synth.texture import Texture
 from groundshift.synth.weather import Weather, draw_covers, snow
 
 HIDDEN = 0.5
-"""A pixel with more shadow or snow than this on either date cannot be measured."""
+"""A pixel with more shadow or snow than this on either date is not valid."""
+ALIKE = 0.1
+"""Correlation of both dates around a pixel from which on it can be measured, in shade or not."""
 CLOUDY, SNOWY = 0.15, 0.1
 """Chance of clouds, cirrus or haze on a date; of snow on a pair."""
 SAME = 0.25
@@ -74,14 +77,17 @@ def photographed(
     generator: torch.Generator,
     weather: tuple[Weather | None, Weather | None] = (None, None),
 ) -> Sample:
-    """Render a scene; what is hidden on either date cannot be measured."""
+    """Render a scene; where dates have too little in common nothing can be measured."""
     ground = scene.first, scene.second
     pair = optics.acquire(camera, ground, motion, size, generator, weather)
     nan = torch.full_like(pair.reference, math.nan)
     sample = sample_of(motion, pair, nan, math.nan, pair.valid)
     inner = scene.hidden[optics.MARGIN : -optics.MARGIN, optics.MARGIN : -optics.MARGIN]
     hidden = inner.unflatten(0, (-1, camera.fine)).unflatten(2, (-1, camera.fine)).mean((1, 3))
-    return sample._replace(valid=sample.valid & pair.clear & (hidden < HIDDEN))
+    seen = sample.valid & pair.clear
+    return sample._replace(
+        valid=seen & (hidden < HIDDEN), measurable=seen & (likeness(camera, ground) > ALIKE)
+    )
 
 
 def draw_camera(rng: np.random.Generator) -> Optics:

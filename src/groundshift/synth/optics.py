@@ -103,7 +103,7 @@ def acquire(
     rows, columns = ((samples_of(p, axis) - n / 2).abs() for axis, p in enumerate((py, px)))
     inside = torch.maximum(rows, columns) < n / 2 - 4
     valid = _average((found & inside).float(), fine) > 0.99
-    contrast = _average(_blurred(dates[0], optics.spread[0] * fine), fine).std()
+    contrast = _average(blurred(dates[0], optics.spread[0] * fine), fine).std()
     clear = [torch.ones_like(valid) for _ in dates]
     for date, weather in enumerate(skies):
         if weather is not None:
@@ -112,7 +112,7 @@ def acquire(
             dates[date] = dates[date] * sky.transmission + sky.path
             clear[date] = _average(sky.transmission, fine) > OPAQUE
     images = [
-        _average(_blurred(date, spread * fine), fine)
+        _average(blurred(date, spread * fine), fine)
         for date, spread in zip(dates, optics.spread, strict=True)
     ]
     if optics.gain:
@@ -137,7 +137,7 @@ def _disturbed(
     return image + contrast * (noise * white + stripes * bars)
 
 
-def _blurred(plane: Tensor, spread: float) -> Tensor:
+def blurred(plane: Tensor, spread: float) -> Tensor:
     """Gaussian point spread; the result keeps the plane's size."""
     H, W = plane.shape
     device = plane.device

@@ -10,6 +10,10 @@ from groundshift.synth.motions import Fault, Motion, Sum, Waves, distance_of, vi
 from groundshift.synth.optics import OpticalPair
 from groundshift.synth.radar import Radar, RadarPair, Surface, acquire
 
+COHERENT = 0.2
+"""Coherence of radar images below which nothing can be measured: windows of 64 px would err by
+half a pixel."""
+
 
 class Sample(NamedTuple):
     """Two images and what is known of them; every plane has the shape of the images."""
@@ -27,7 +31,10 @@ class Sample(NamedTuple):
     bandwidth: float
     """Two-sided bandwidth of the complex images, cycles per pixel; NaN for optical images."""
     valid: Tensor
-    """Reference pixels that the secondary shows and that can be measured."""
+    """Reference pixels whose ground both dates show, in full light."""
+    measurable: Tensor
+    """Reference pixels whose ground both dates show, and enough of what they have in common:
+    in shade too, where texture exceeds noise, but not where nothing is coherent."""
     distance: Tensor
     """Distance to the nearest jump of the motion, pixels; infinite without one."""
 
@@ -50,6 +57,7 @@ def sample_of(
         rows.round().long().clamp(0, size - 1), columns.round().long().clamp(0, size - 1)
     ]
     distance = distance_of(motion, y, x)
+    valid = inside & arrived & visible(motion, y, x, distance)
     return Sample(
         reference=pair.reference.float(),
         secondary=pair.secondary.float(),
@@ -57,7 +65,8 @@ def sample_of(
         dx=dx.float(),
         coherence=coherence.float(),
         bandwidth=bandwidth,
-        valid=inside & arrived & visible(motion, y, x, distance),
+        valid=valid,
+        measurable=valid & ~(coherence < COHERENT),
         distance=distance.float(),
     )
 

@@ -38,7 +38,9 @@ Item = dict[str, Tensor]
 ``coherence``
     float32 ``(H, W)``; NaN for optical images.
 ``valid``
-    bool ``(H, W)``: what the secondary shows and can be measured.
+    bool ``(H, W)``: ground that both dates show, in full light.
+``measurable``
+    bool ``(H, W)``: ground that both dates show, and enough of what they have in common.
 ``distance``
     float32 ``(H, W)``: to the nearest jump of the motion, pixels; infinite without one.
 ``bandwidth``
@@ -160,6 +162,7 @@ def item(found: Draw, index: int, families: Sequence[str]) -> Item:
         "motion": torch.stack([sample.dy, sample.dx]),
         "coherence": sample.coherence,
         "valid": sample.valid,
+        "measurable": sample.measurable,
         "distance": sample.distance,
         "bandwidth": torch.tensor(sample.bandwidth, dtype=torch.float32, device=device),
         "family": torch.tensor(families.index(found.family), device=device),

@@ -158,13 +158,15 @@ def rate_at(config: TrainConfig, step: int) -> float:
 def truth_of(batch: Item) -> Truth:
     """Take from a batch what it should give."""
     scale = error_scale(batch["coherence"], batch["bandwidth"])
-    return Truth(batch["motion"], batch["valid"], batch["distance"], scale)
+    measurable = batch["measurable"]
+    seen = batch["valid"] | measurable
+    return Truth(batch["motion"], seen, measurable, batch["distance"], scale)
 
 
 def _mean_error(flow: Tensor, truth: Truth) -> Tensor:
     """Mean absolute error, pixels."""
     error = (flow - truth.motion).abs().mean(1)
-    return (error * truth.valid).sum() / truth.valid.sum().clamp(min=1)
+    return (error * truth.measurable).sum() / truth.measurable.sum().clamp(min=1)
 
 
 def _guess(config: TrainConfig, batch: Item, generator: torch.Generator) -> tuple[Tensor, Tensor]:

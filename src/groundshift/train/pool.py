@@ -19,7 +19,8 @@ from groundshift.train.config import TrainConfig
 SEARCHES = (4, 8, 16, 32, 64)
 """Pixels, of the search before the net."""
 VECTORS = ("motion", "found")
-PLANES = ("reference", "secondary", "coherence", "valid", "distance", *VECTORS)
+MASKS = ("valid", "measurable")
+PLANES = ("reference", "secondary", "coherence", "distance", *MASKS, *VECTORS)
 
 
 @dataclass

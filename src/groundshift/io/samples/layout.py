@@ -20,7 +20,7 @@ import numpy as np
 from groundshift.errors import OutputError
 from groundshift.io.scratch import cannot_write
 
-SCHEMA = "groundshift-samples/1"
+SCHEMA = "groundshift-samples/2"
 MARK = "index"
 """The table that is written last."""
 MISSING = -1
@@ -44,7 +44,8 @@ PLANES = {
     "dy": Variable("float32", np.nan, "true displacement along rows, downward, in pixels"),
     "dx": Variable("float32", np.nan, "true displacement along columns, to the right, in pixels"),
     "coherence": Variable("float32", np.nan, "true coherence magnitude; NaN for optical images"),
-    "valid": Variable("bool", 0, "what the secondary shows and can be measured"),
+    "valid": Variable("bool", 0, "ground that both dates show, in full light"),
+    "measurable": Variable("bool", 0, "ground of which both dates show enough in common"),
     "distance": Variable(
         "float32", np.nan, "distance to the nearest jump of the motion, in pixels"
     ),
