@@ -17,8 +17,10 @@ from groundshift.nets.weights import STANDARD
 from groundshift.synth import radar
 from groundshift.synth.fields import random_field
 from groundshift.synth.motions import Constant
+from groundshift.synth.optical_scene import ALIKE
 from groundshift.synth.radar import Surface
 from groundshift.synth.recipe import Recipe
+from groundshift.synth.sample import COHERENT
 from groundshift.synth.stream import SENSORS, Item, Stream
 from groundshift.types import Estimate, Matcher
 
@@ -39,11 +41,12 @@ MATCHERS: dict[str, Callable[[], Matcher]] = {
 
 TITLE = "What is not known"
 TEXT = f"""Pairs as for training, from the test split and without a bank of texture: {PAIRS} of each
-sensor, {SIZE} px wide. Labelled as hidden is what cloud, shadow, snow, layover or water covers on
-either date, or a rupture opens or closes; what leaves the image is not counted. "AUC" is the
-area under the ROC curve of the score with which a matcher reports that a pixel can be measured,
-against those labels (what it left out scores lowest): over all pixels of a sensor, and the median
-of pairs with {LEAST:.0%} or more of each. "Left out" are the shares of hidden and of open ground
+sensor, {SIZE} px wide. Labelled as hidden is what opaque cloud covers on either date or a rupture
+swallows, radar ground of a coherence below {COHERENT}, and optical ground around which both dates
+correlate by less than {ALIKE}: under snow, and in shade where noise exceeds texture. What leaves
+the image is not counted. "AUC" is the area under the ROC curve of the score with which a matcher
+reports that a pixel can be measured, against those labels (what it left out scores lowest): over
+all pixels of a sensor, and the median of pairs with {LEAST:.0%} or more of each. "Left out" are the shares of hidden and of open ground
 without a result. AUSE is the median over all pairs.
 
 Unrelated: {UNRELATED} pairs of independent images; every result is wrong. "Density" is the share
@@ -58,7 +61,7 @@ def hidden_of(sample: Item) -> Tensor:
     y, x = rows[:, None] + dy, columns + dx
     edge = 8
     inside = (y > edge) & (y < SIZE - 1 - edge) & (x > edge) & (x < SIZE - 1 - edge)
-    return torch.where(inside, (~sample["valid"]).to(torch.int8), -1)
+    return torch.where(inside, (~sample["measurable"]).to(torch.int8), -1)
 
 
 def samples(sensor: str) -> Iterator[Item]:

@@ -7,6 +7,7 @@ import torch
 
 from groundshift.synth import Constant
 from groundshift.synth.radar import MARGIN, Radar, Surface, acquire, true_coherence
+from groundshift.synth.sample import speckle_sample
 
 RADARS = {
     "oversampled": Radar(bandwidth=0.4),
@@ -120,3 +121,11 @@ def test_seeds_decide() -> None:
     for first, second in zip(*pairs[:2], strict=True):
         assert torch.equal(first, second)
     assert not torch.equal(pairs[0].secondary, pairs[2].secondary)
+
+
+@pytest.mark.parametrize(("coherence", "measurable"), [(0.1, False), (0.3, True)])
+def test_ground_without_coherence_cannot_be_measured(coherence: float, measurable: bool):
+    sample = speckle_sample(Constant(0.0, 0.0), size=32, coherence=coherence, seed=0)
+    assert sample.valid.all()
+    assert bool(sample.measurable.all()) == measurable
+    assert bool(sample.measurable.any()) == measurable
