@@ -18,6 +18,7 @@ NAMES = (
     "simulation",
     "rates",
     "trust",
+    "outliers",
     "speed",
     "ablations",
     "memory",

@@ -131,8 +131,16 @@ def outliers(estimate: Tensor, truth: Tensor) -> Tensor:
     The neighbourhood is judged on errors: real gradients are no outliers.
     """
     error = estimate - truth
-    worst = torch.zeros_like(error[0])
-    for plane in error:
+    return (median_residual(error) > OUTLIER_RESIDUAL) | (error.abs().amax(0) > OUTLIER_ERROR)
+
+
+def median_residual(vectors: Tensor) -> Tensor:
+    """Larger normalised median residual (Westerweel & Scarano 2005) of both components.
+
+    Of planes ``(2, rows, columns)``, in 5 x 5 neighbourhoods; zero where nothing is known.
+    """
+    worst = torch.zeros_like(vectors[0])
+    for plane in vectors:
         wide = pad(plane[None, None], (2,) * 4, value=torch.nan)[0, 0]
         around = wide.unfold(0, 5, 1).unfold(1, 5, 1).flatten(-2)
         others = torch.cat([around[..., :12], around[..., 13:]], dim=-1)
@@ -140,7 +148,7 @@ def outliers(estimate: Tensor, truth: Tensor) -> Tensor:
         spread = (others - median.unsqueeze(-1)).abs().nanmedian(-1).values
         residual = (plane - median).abs() / (spread + NOISE_LEVEL)
         worst = torch.maximum(worst, torch.nan_to_num(residual))
-    return (worst > OUTLIER_RESIDUAL) | (error.abs().amax(0) > OUTLIER_ERROR)
+    return worst
 
 
 def ause(error: Tensor, sigma: Tensor, steps: int = 50) -> float:

@@ -135,7 +135,7 @@ def scored(matcher: Matcher, pair: Pair) -> dict[str, float]:
     estimate = match_whole(matcher, pair.reference, pair.secondary)
     found = torch.stack((estimate.dy, estimate.dx))
     sigma = torch.stack((estimate.sigma_dy, estimate.sigma_dx))
-    y, x = _grid(estimate.dy.shape, matcher.stride)
+    y, x = centres(estimate.dy.shape, matcher.stride)
     shape = pair.valid.shape
     inner = torch.ones_like(y, dtype=torch.bool)
     for at, size in ((y, shape[0]), (x, shape[1])):
@@ -150,7 +150,7 @@ def scored(matcher: Matcher, pair: Pair) -> dict[str, float]:
 
 def _rise(found: Tensor, pair: Pair, stride: int) -> float:
     """Sharpness of faults inside the margin, from the truth of every pixel."""
-    y, x = _grid(pair.valid.shape, 1)
+    y, x = centres(pair.valid.shape, 1)
     cells = -(-pair.margin // stride)
     edge = cells * stride
     inner = (..., slice(edge, -edge), slice(edge, -edge))
@@ -162,7 +162,7 @@ def _rise(found: Tensor, pair: Pair, stride: int) -> float:
     return rise(found, torch.stack(pair.motion(y, x)), distance, stride)
 
 
-def _grid(shape: tuple[int, ...], stride: int) -> tuple[Tensor, Tensor]:
+def centres(shape: tuple[int, ...], stride: int) -> tuple[Tensor, Tensor]:
     """Coordinates of the centres of cells, pixels."""
     places = ((torch.arange(n, dtype=torch.float64) + 0.5) * stride - 0.5 for n in shape)
     y, x = torch.meshgrid(*places, indexing="ij")
