@@ -209,7 +209,7 @@ class TestOthers:
         text = capsys.readouterr().out
         assert "  NCC  Normalised" in text
         assert "window=32" in text
-        assert "  CoarseToFine(\n" in text
+        assert "  Filtered(\n" in text
         assert (
             "    search=64  Largest displacement looked for in each direction, pixels; 4 are"
             in text

@@ -25,10 +25,13 @@ from groundshift.matchers import (
     LeastSquares,
     MultiWindow,
 )
-from groundshift.matchers.presets import default_arguments
+from groundshift.matchers.presets import WHITEN, default_arguments
 from groundshift.nets.fusion import Fusion, FusionConfig
 from groundshift.nets.refine import Refine, learned
 from groundshift.nets.weights import NAME, STANDARD, keep
+
+CHAIN = matchers.default().matcher
+"""The stages of the default."""
 
 
 @pytest.mark.parametrize(
@@ -193,16 +196,18 @@ class TestLayout:
         [
             NCC(),
             CoarseToFine((NCC(),)),
-            CoarseToFine(matchers.default().stages[:3]),
-            CoarseToFine(matchers.default().stages[1:]),
-            replace(matchers.default(), reach=3),
+            Filtered(WHITEN, CoarseToFine(CHAIN.stages[:3])),
+            Filtered(WHITEN, CoarseToFine(CHAIN.stages[1:])),
+            Filtered(WHITEN, replace(CHAIN, reach=3)),
+            Filtered(Wallis(), CHAIN),
+            CHAIN,
         ],
     )
     def test_what_is_not_the_default(self, other):
         assert default_arguments(other) is None
 
     def test_the_default_that_follows_a_prior(self):
-        told = repr(replace(matchers.default(), reach=7))
+        told = repr(Filtered(WHITEN, replace(CHAIN, reach=7)))
         assert layout.readable(told, 80) == [
             "default(search=64, stride=4), following a prior of up to 7 px"
         ]

@@ -1,17 +1,20 @@
 """The matcher that is used when none is named."""
 
 from groundshift.errors import MatcherError
-from groundshift.matchers.compose import CoarseToFine, MultiWindow
+from groundshift.filters import Whiten
+from groundshift.matchers.compose import CoarseToFine, Filtered, MultiWindow
 from groundshift.matchers.lsm import LeastSquares
 from groundshift.matchers.ncc import NCC
 from groundshift.matchers.peak import Gaussian
 from groundshift.types import Matcher
 
 STRIDES = (1, 2, 4, 8, 16)
+WHITEN = Whiten()
+"""What images go through before they are matched."""
 
 
-def default(search: int = 64, stride: int = 4) -> CoarseToFine:
-    """Multi-window, coarse to fine: what ``groundshift track`` does without further words.
+def default(search: int = 64, stride: int = 4) -> Filtered:
+    """Whiten, then match by several windows, coarse to fine: what ``track`` does without a net.
 
     Parameters
     ----------
@@ -40,7 +43,7 @@ def default(search: int = 64, stride: int = 4) -> CoarseToFine:
         windows=tuple(w - odd for w in (12, 20, 28, 132)),
         quadratic=tuple(w - odd for w in (36, 52, 68, 100, 132)),
     )
-    return CoarseToFine((coarse, middle, first, last))
+    return Filtered(WHITEN, CoarseToFine((coarse, middle, first, last)))
 
 
 def default_arguments(matcher: Matcher) -> dict[str, int] | None:
@@ -51,7 +54,8 @@ def default_arguments(matcher: Matcher) -> dict[str, int] | None:
     >>> default_arguments(default(search=32))
     {'search': 32, 'stride': 4}
     """
-    coarse = matcher.stages[0] if isinstance(matcher, CoarseToFine) else None
+    inner = matcher.matcher if isinstance(matcher, Filtered) else None
+    coarse = inner.stages[0] if isinstance(inner, CoarseToFine) else None
     if not isinstance(coarse, MultiWindow) or matcher.stride not in STRIDES:
         return None
     arguments = {"search": coarse.search, "stride": matcher.stride}

@@ -8,13 +8,12 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, pad
 
 from groundshift.errors import MatcherError
-from groundshift.filters import Whiten
 from groundshift.matchers.compose import CoarseToFine, Filtered, MultiWindow
 from groundshift.matchers.follow import follow_margin
 from groundshift.matchers.halved import Halved
 from groundshift.matchers.ncc import NCC
 from groundshift.matchers.peak import PRECISION, Gaussian
-from groundshift.matchers.presets import STRIDES
+from groundshift.matchers.presets import STRIDES, WHITEN
 from groundshift.matchers.stage import Called, crop, known_part, where
 from groundshift.matchers.windows import up_to
 from groundshift.nets.calibrated import UNCALIBRATED, calibrated
@@ -24,8 +23,6 @@ from groundshift.nets.guess import GAP, SQUARE, filled
 from groundshift.nets.weights import load
 from groundshift.types import Estimate, Matcher
 
-WHITEN = Whiten()
-"""What images go through before they are searched and refined."""
 DOUBT = 0.5
 """Probability of not being measurable from which on a pixel is left out."""
 

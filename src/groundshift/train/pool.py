@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from groundshift.matchers.presets import WHITEN
 from groundshift.matchers.prior import as_prior
 from groundshift.matchers.whole import match_whole
-from groundshift.nets.refine import WHITEN, searched
+from groundshift.nets.refine import searched
 from groundshift.synth.stream import Item, Stream
 from groundshift.train.config import TrainConfig
 
