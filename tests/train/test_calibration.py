@@ -1,6 +1,8 @@
 """Calibration: sigma that is wrong by a factor comes out right, on other samples as well."""
 
+import json
 import math
+import os
 from dataclasses import replace
 
 import pytest
@@ -14,7 +16,7 @@ from groundshift.nets.weights import NAME, load
 from groundshift.train import train
 from groundshift.train.calibration import EACH, temperature, temperatures
 from groundshift.train.config import TrainConfig
-from groundshift.train.release import LARGEST, release
+from groundshift.train.release import LARGEST, SCORES, release
 
 
 def test_a_wrong_factor_is_found():
@@ -82,6 +84,24 @@ def test_a_complete_run_is_released_with_hash_and_card(tmp_path, monkeypatch):
     path.write_bytes(path.read_bytes()[:-4] + b"\0\0\0\1")
     with pytest.raises(MatcherError, match="damaged"):
         load("tiny")
+
+
+def test_a_card_has_the_benchmark_and_what_came_before(tmp_path, monkeypatch):
+    monkeypatch.setattr(weights, "HERE", tmp_path / "package")
+    train(replace(TINY, samples=1), tmp_path / "one", workers=0)
+    release(tmp_path / "one", "tiny", tmp_path / "package")
+    train(replace(TINY, samples=1, steps=3, start="tiny"), tmp_path / "two", workers=0)
+    record = {"suite": "zero", "matcher": 'learned("tiny", search={reach})'}
+    other = {"suite": "zero", "matcher": "default(search={reach})", "score": {"mae": 9.0}}
+    scores = [dict.fromkeys(SCORES) | {"mae": mae} for mae in (0.02, 0.04, None)]
+    records = [other, *({**record, "score": score} for score in scores)]
+    results = tmp_path / "benchmark.json"
+    results.write_text(json.dumps({"facts": {"split": "test"}, "records": records}))
+    release(tmp_path / "two", "tiny", tmp_path / "package", results)
+    card = (tmp_path / "package/tiny.md").read_text()
+    assert "| zero | 0.03 |" in card
+    assert f"3 steps in 0.0 h on {os.cpu_count()} processors" in card
+    assert f", after {TINY.steps} steps in 0.0 h." in card
 
 
 def test_what_comes_with_the_package_is_whole():

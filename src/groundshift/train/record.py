@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from groundshift.nets.domain import span_of
-from groundshift.nets.weights import NAME, STATE, keep
+from groundshift.nets.weights import NAME, STATE, keep, load
 from groundshift.synth.stream import Item
 from groundshift.train.calibration import calibrate
 from groundshift.train.config import TrainConfig
@@ -91,7 +91,7 @@ class Record:
                 "steps": self._state.step,
                 "hours": self._state.seconds / 3600,
                 "hardware": _hardware(self._state),
-                "sources": list(self._sources),
+                **_lineage(config.start, self._sources),
                 "config": asdict(config),
                 **calibrate(self._run, self._held),
                 "span": span_of(
@@ -111,6 +111,16 @@ class Record:
                 self._board.add_scalar(f"{kind}/{name}", value, self._state.step)
             self._board.flush()
         self._report(kind, line)
+
+
+def _lineage(start: str, sources: Sequence[str]) -> dict[str, Any]:
+    """Tell what weights owe to those that a run started from: steps, hours and sources."""
+    before = load(start).details if start else {}
+    own = {key: before[key] for key in ("steps", "hours") if key in before}
+    return {
+        "sources": list(dict.fromkeys([*before.get("sources", ()), *sources])),
+        "before": [*before.get("before", ()), own] if start else [],
+    }
 
 
 def _hardware(state: State) -> str:

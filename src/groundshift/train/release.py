@@ -1,23 +1,35 @@
 """Puts the weights of a complete run into the package: ``python -m groundshift.train.release``.
 
-Half precision, the hash that they are checked by, and a card that says what they are.
+Half precision, the hash that they are checked by, and a card that says what they are; with the
+results of ``groundshift benchmark``, once these are there.
 """
 
 import json
 import sys
 from hashlib import sha256
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from groundshift.errors import MatcherError
 from groundshift.nets.calibrated import SIZES
 from groundshift.nets.weights import HASHES, HERE, NAME, keep, load
 
+SCORES = {
+    "mae": "MAE px",
+    "p95": "P95 px",
+    "density": "density",
+    "outliers": "outliers",
+    "within_68": "68 %",
+    "within_95": "95 %",
+    "ause": "AUSE",
+}
+"""What the card tells of the benchmark."""
 LARGEST = 4_000_000
 """Bytes of a file of weights."""
 CARD = """# {name}
 
-{parameters:,} parameters in half precision; {steps:,} steps in {hours:.1f} h on {hardware}.
+{parameters:,} parameters in half precision; {steps:,} steps in {hours:.1f} h on {hardware}{before}.
 
 Trained by `groundshift train` on synthetic pairs alone: simulated speckle and terrain, and texture
 and motion of the sources below. No real pair was used.
@@ -28,7 +40,7 @@ in its 68 and 95 % intervals; {band:.3g} sigma hold 90 %.
 
 Trained on amplitudes whose statistics are within: {span}. Others are warned of.
 
-## Sources
+{benchmark}## Sources
 
 {sources}
 
@@ -40,8 +52,19 @@ Trained on amplitudes whose statistics are within: {span}. Others are warned of.
 """
 
 
-def release(run: Path, name: str, folder: Path = HERE) -> Path:
+def release(run: Path, name: str, folder: Path = HERE, results: Path | None = None) -> Path:
     """Write ``NAME.safetensors``, ``NAME.md`` and the hash; return the first.
+
+    Parameters
+    ----------
+    run
+        Folder of a complete run.
+    name
+        Of the weights in the package.
+    folder
+        Of the package.
+    results
+        The ``benchmark.json`` that `groundshift benchmark` wrote with these weights, for the card.
 
     Raises
     ------
@@ -59,7 +82,8 @@ def release(run: Path, name: str, folder: Path = HERE) -> Path:
         target.unlink()
         raise MatcherError(f"the weights of {run} are larger than {LARGEST} bytes")
     count = sum(each.numel() for each in net.parameters())
-    (folder / f"{name}.md").write_text(_card(name, count, details))
+    table = "" if results is None else _benchmark(name, json.loads(results.read_text()))
+    (folder / f"{name}.md").write_text(_card(name, count, details, table))
     hashes = folder / HASHES
     known = json.loads(hashes.read_text()) if hashes.is_file() else {}
     known[target.name] = sha256(target.read_bytes()).hexdigest()
@@ -67,7 +91,24 @@ def release(run: Path, name: str, folder: Path = HERE) -> Path:
     return target
 
 
-def _card(name: str, parameters: int, details: dict[str, Any]) -> str:
+def _benchmark(name: str, found: dict[str, Any]) -> str:
+    """Table of means over the pairs of each suite."""
+    own = [r for r in found["records"] if r["matcher"].startswith(f'learned("{name}"')]
+    lines = [f"## Benchmark, {found['facts']['split']} split", ""]
+    lines += [f"| suite | {' | '.join(SCORES.values())} |", "| --- |" + " --- |" * len(SCORES)]
+    for suite in dict.fromkeys(r["suite"] for r in own):
+        scores = [r["score"] for r in own if r["suite"] == suite]
+        means = (_mean([score[key] for score in scores]) for key in SCORES)
+        lines.append(f"| {suite} | {' | '.join(means)} |")
+    return "\n".join([*lines, "", ""])
+
+
+def _mean(values: list[float | None]) -> str:
+    known = [value for value in values if value is not None]
+    return f"{fmean(known):.3g}" if known else ""
+
+
+def _card(name: str, parameters: int, details: dict[str, Any], benchmark: str) -> str:
     span = ", ".join(
         f"{key} {low:.3g} to {high:.3g}" for key, (low, high) in details["span"].items()
     )
@@ -83,6 +124,11 @@ def _card(name: str, parameters: int, details: dict[str, Any]) -> str:
             "samples": details["config"]["samples"],
             "span": span,
             "factors": factors,
+            "before": "".join(
+                f", after {each['steps']:,} steps in {each['hours']:.1f} h"
+                for each in reversed(details.get("before", []))
+            ),
+            "benchmark": benchmark,
             "sources": "\n".join(f"- {source}" for source in details["sources"]) or "- none",
             "config": json.dumps(details["config"], indent=1),
         }
@@ -90,6 +136,7 @@ def _card(name: str, parameters: int, details: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
-        sys.exit("usage: python -m groundshift.train.release RUN NAME")
-    sys.stdout.write(f"{release(Path(sys.argv[1]), sys.argv[2])}\n")
+    if len(sys.argv) not in (3, 4):
+        sys.exit("usage: python -m groundshift.train.release RUN NAME [BENCHMARK.json]")
+    results = Path(sys.argv[3]) if len(sys.argv) == 4 else None
+    sys.stdout.write(f"{release(Path(sys.argv[1]), sys.argv[2], results=results)}\n")
