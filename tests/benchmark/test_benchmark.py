@@ -208,8 +208,8 @@ class TestRuns:
 
 class TestChoice:
     def test_reach_is_the_suite_s(self):
-        assert expression(STANDARD[1], "glaciers") == "NCC(window=32, search=36, stride=8)"
-        assert expression(STANDARD[1], "zero") == "NCC(window=32, search=8, stride=8)"
+        assert expression(STANDARD[2], "glaciers") == "NCC(window=32, search=36, stride=8)"
+        assert expression(STANDARD[2], "zero") == "NCC(window=32, search=8, stride=8)"
 
     def test_foreign_matchers_are_imported(self, tmp_path, monkeypatch):
         (tmp_path / "mine.py").write_text(

@@ -13,6 +13,7 @@ from groundshift.errors import MatcherError
 from groundshift.types import Matcher
 
 STANDARD = (
+    'learned("small", search={reach})',
     "default(search={reach})",
     "NCC(window=32, search={reach}, stride=8)",
     "NCC(window=64, search={reach}, stride=8)",
