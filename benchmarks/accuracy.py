@@ -7,8 +7,9 @@ from benchmarks.methods import Method, Plane, matched, peers
 from benchmarks.pairs import Pair, constant, fault_step, moved_speckle, moved_texture, smooth_field
 from benchmarks.parallel import each
 from benchmarks.report import Table, Value
-from groundshift.filters import Wallis
-from groundshift.matchers import NCC, Filtered, PhaseCorrelation, default
+from groundshift.matchers import NCC, PhaseCorrelation, default
+from groundshift.nets.refine import learned
+from groundshift.nets.weights import STANDARD
 from groundshift.synth import Constant, Motion
 
 TITLE = "Accuracy on textures"
@@ -49,8 +50,8 @@ def case(index: int, seed: int) -> tuple[Pair, Motion]:
 def methods() -> dict[str, Method]:
     """Name what is compared."""
     return {
+        "groundshift learned": matched(learned(STANDARD, 64, stride=4)),
         "groundshift default": matched(default()),
-        "groundshift default, Wallis": matched(Filtered(Wallis(21), default())),
         "groundshift PhaseCorrelation 64": matched(PhaseCorrelation(window=64, stride=16)),
         "groundshift NCC 32": matched(NCC(window=32, search=6, stride=8)),
         **peers(),

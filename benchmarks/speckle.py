@@ -16,6 +16,8 @@ from benchmarks.pairs import moved_texture
 from benchmarks.parallel import each
 from benchmarks.report import Table
 from groundshift.matchers import NCC, Gaussian, Sinc, default
+from groundshift.nets.refine import learned
+from groundshift.nets.weights import STANDARD
 from groundshift.synth import Constant, Fault, Motion, Sum, speckle_sample, tracking_limit
 from groundshift.synth.sample import Sample, wavy_fault
 
@@ -24,8 +26,9 @@ SEEDS = (101, 102, 103)
 WINDOWS = (16, 24, 32, 48, 64, 96, 128)
 FAR = 64
 """Distance from the fault, pixels, beyond which motion is smooth."""
-DEFAULT = "groundshift default"
-MEASURED = (DEFAULT, "NCC 32", "NCC 64")
+LEARNED, DEFAULT = "groundshift learned", "groundshift default"
+OURS = (LEARNED, DEFAULT)
+MEASURED = (*OURS, "NCC 32", "NCC 64")
 """Methods that are compared with the limit."""
 BEST = "NCC, best window with hindsight"
 
@@ -207,7 +210,8 @@ def methods(case: Case) -> dict[str, Method]:
     large = case.search > 6
     fixed = fixed_windows((32, 64) if large else WINDOWS, SIZE, case.search, 16 if large else 8)
     named = {f"NCC {window}": method for window, method in fixed.items()}
-    return {DEFAULT: matched(default()), **named, **peers(case.search + 4)}
+    ours = {LEARNED: learned(STANDARD, 64, stride=4), DEFAULT: default()}
+    return {**{name: matched(m) for name, m in ours.items()}, **named, **peers(case.search + 4)}
 
 
 def one_pair(case: Case, seed: int) -> dict[str, Found]:
@@ -234,7 +238,7 @@ def _render(case: Case, motion: Motion, seed: int) -> Sample:
 
 
 def _is_peer(name: str) -> bool:
-    return not name.startswith((DEFAULT, "NCC"))
+    return not name.startswith((*OURS, "NCC"))
 
 
 def _distance(motion: Motion, errors: Errors) -> Plane:
@@ -289,13 +293,14 @@ def _overview(sums: dict[str, dict[str, Summary]], best: dict[str, str]) -> Tabl
         rows.append(
             [
                 case.name,
-                *(_with_density(values[name]) for name in names[:1]),
+                *(_with_density(values[name]) for name in OURS),
                 f"{values[top].mae:.3f} ({top.split()[1]} px)",
-                *(_with_density(values[name]) for name in names[1:]),
+                *(_with_density(values[name]) for name in names if name not in OURS),
                 case.bar,
             ]
         )
-    columns = ("case", DEFAULT, BEST, *names[1:], "best peer of an earlier comparison")
+    others = [name for name in names if name not in OURS]
+    columns = ("case", *OURS, BEST, *others, "best peer of an earlier comparison")
     text = "In brackets: share of nodes with a result, where below 0.995."
     return Table("MAE", columns, rows, text)
 
@@ -337,10 +342,10 @@ def _details(
     )
     columns += ("density", "68 %", "95 %", "MAE 0-6 px", "6-20 px", "> 20 px")
     names = _shown(sums[case])
-    names.insert(1, best[case])
+    names.insert(len(OURS), best[case])
     rows = []
     for index, name in enumerate(names):
-        title = f"{BEST}: {name.split()[1]} px" if index == 1 else name
+        title = f"{BEST}: {name.split()[1]} px" if index == len(OURS) else name
         near = [
             mae(np.concatenate([_between(f, low, high) for f in found[case][name]]))
             for low, high in ((0, 6), (6, 20), (20, np.inf))
@@ -364,6 +369,7 @@ def _locking() -> Table:
     }
     pairs = {**speckle, "texture, no noise": moved_texture(size, SEEDS[0], ramp)}
     tried = {
+        LEARNED: learned(STANDARD, 8, stride=4),
         DEFAULT: default(),
         "NCC 32, exact peak": NCC(window=32, search=8, stride=4, peak=Sinc()),
         "NCC 32, 3-point peak": NCC(window=32, search=8, stride=4, peak=Gaussian()),
