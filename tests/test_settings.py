@@ -1,6 +1,7 @@
 """Recipes as YAML."""
 
-from dataclasses import fields
+import json
+from dataclasses import asdict, fields
 
 import pytest
 import yaml
@@ -58,3 +59,10 @@ def test_remedies(text: str, message: str) -> None:
 def test_a_missing_file(tmp_path) -> None:
     with pytest.raises(GroundshiftError, match="pass a YAML file or 'default'"):
         RECIPES.read(tmp_path / "none.yaml")
+
+
+def test_the_json_of_a_run_is_read_as_well(tmp_path) -> None:
+    recipe = Recipe(size=48, motions=(("zero", 1.0), ("bowl", 2.5)))
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(asdict(recipe)))
+    assert RECIPES.read(path) == recipe

@@ -169,9 +169,15 @@ def _any_of(value: Any, hints: tuple[Any, ...], where: str) -> Any:
     return _value(value, last, where)
 
 
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str)
+
+
 def _tuple(value: Any, hint: Any, where: str) -> tuple[Any, ...]:
     each = typing.get_args(hint)
     if _is_table(hint):
+        if isinstance(value, list) and all(_is_pair(each) for each in value):
+            value = dict(value)  # as JSON has it, of a run's folder for example
         if not isinstance(value, Mapping):
             raise GroundshiftError(f"{where} is {value!r} and must be names and numbers, {{a: 1}}")
         return tuple((str(key), _value(v, float, f"{where}.{key}")) for key, v in value.items())
