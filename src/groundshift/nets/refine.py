@@ -109,7 +109,8 @@ class Refine(Called):
         dy, dx, var_y, var_x, doubt, there = planes.unbind(0)
         sigma_y, sigma_x = (variance.sqrt().clamp(min=PRECISION) for variance in (var_y, var_x))
         good = (doubt < DOUBT) & (there > DOUBT)
-        good &= torch.maximum(sigma_y, sigma_x) <= self.search
+        # Beyond, no gradient leads to what is right: such a result says nothing.
+        good &= torch.maximum(sigma_y, sigma_x) <= LONGEST
         return where(good, Estimate(dy, dx, sigma_y, sigma_x, 1 - doubt))
 
     def _found(self, reference: Tensor, secondary: Tensor, prior: Tensor | None) -> Tensor:
