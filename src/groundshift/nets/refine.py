@@ -149,8 +149,8 @@ def searched(search: int = 32) -> CoarseToFine:
     """
     wide = NCC(window=48, search=max(2, -(-search // 2)), stride=16, peak=Gaussian())
     coarse = Halved(MultiWindow(wide, windows=(16, 48, 80), agreement=16))
-    # A wider search, or more windows, finds no more, but more that is wrong.
-    near = NCC(window=40, search=2, stride=8, peak=Gaussian())
+    # As far as that of the default: what is narrow and fast was lost in the large windows before.
+    near = NCC(window=40, search=5, stride=8, peak=Gaussian())
     return CoarseToFine((coarse, MultiWindow(near, windows=(24, 72), agreement=24)))
 
 
