@@ -20,7 +20,7 @@ SHARES = (0.68, 0.95)
 BAND = 0.9
 """Share of errors that the conformal band holds."""
 EACH = 20_000
-"""Errors taken of each sample."""
+"""Errors taken of each sample; fewer, where a part of it could not be measured."""
 FEW = 0.5
 """Samples' worth of errors, below which a size of sigma has no factor of its own."""
 
@@ -36,10 +36,11 @@ def errors_of(run: Path, samples: Sequence[Item]) -> tuple[Tensor, Tensor]:
             torch.stack(planes) for planes in ((estimate.dy, estimate.dx), estimate[2:4])
         )
         both = torch.stack([(flow - sample["motion"]).abs(), sigma])[..., sample["valid"]]
-        both = both.flatten(1)[:, ~torch.isnan(both).any(0).flatten()]
-        if both.numel():
+        known = ~torch.isnan(both).any(0)
+        both, count = both[:, known], round(EACH * float(known.float().mean()))
+        if count:
             generator = torch.Generator().manual_seed(number)
-            found.append(both[:, torch.randint(both.shape[1], (EACH,), generator=generator)])
+            found.append(both[:, torch.randint(both.shape[1], (count,), generator=generator)])
     error, sigma = torch.cat(found, 1) if found else torch.empty(2, 0)
     return error, sigma
 
