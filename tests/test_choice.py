@@ -48,7 +48,9 @@ def test_a_net_where_the_images_are_like_those_of_its_training(shipped):
 def test_the_default_where_they_are_not(shipped, caplog):
     smooth = [np.cumsum(np.cumsum(image, 0), 1) for image in PAIR]
     with caplog.at_level(logging.INFO, "groundshift"):
-        assert "Refine" not in used(*smooth)
+        found = groundshift.track(*smooth, **OPTIONS)
+    assert "Refine" not in found.attrs["matcher"]
+    assert "neighbouring pixels" in found.attrs["unlike_training"]
     assert "matcher auto: the default one" in caplog.text
 
 

@@ -77,7 +77,8 @@ class TestTrack:
         printed = capsys.readouterr()
         assert printed.err == ""
         lines = printed.out.splitlines()
-        assert 3 <= len(lines) <= 5
+        assert 3 <= len(lines) <= 8
+        assert lines[0].startswith("matcher     NCC(")
         assert lines[0].startswith("measured")
         assert "median 36" in lines[1]
         picture = tmp_path / ("motion.png" if suffix == ".tif" else f"motion{suffix}.png")

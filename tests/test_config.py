@@ -121,8 +121,10 @@ def test_a_run_s_folder_is_a_matcher(tmp_path):
     assert matcher_from(repr(learned(str(tmp_path)))) == learned(str(tmp_path))
     with pytest.raises(MatcherError, match="weights must be text in quotes"):
         matcher_from("learned(weights=3)")
-    with pytest.raises(MatcherError, match="weights"):
-        matcher_from("learned")
+    assert matcher_from("learned") == learned(STANDARD)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(MatcherError, match="empty' holds no weights; give that of a run"):
+        matcher_from(str(tmp_path / "empty"))
 
 
 def test_descriptions_follow_from_the_classes():
@@ -249,6 +251,6 @@ class TestLayout:
 
 def test_the_default_is_described():
     default, learned = describe_presets()
-    assert learned.parameters[0].default == ""
+    assert learned.parameters[0].default == repr(STANDARD)
     assert [(p.name, p.default) for p in default.parameters] == [("search", "64"), ("stride", "4")]
     assert all(parameter.summary for parameter in default.parameters)

@@ -212,9 +212,8 @@ class Whiten:
 
     def __call__(self, image: Tensor) -> Tensor:
         """Filter an image."""
-        # Squares of the largest numbers would overflow.
-        largest = torch.nan_to_num(image).abs().amax().clamp(min=1e-30)
-        finest, middle, coarse = _bands(image / largest)
+        size = magnitude(image)
+        finest, middle, coarse = _bands(image / size)
         power = _around(finest**2)
         beside = finest[:-1, :-1] * (finest[:-1, 1:] + finest[1:, :-1])
         alike = 0.5 * _around(pad(beside, (0, 1, 0, 1))) / power.clamp(min=1e-30)
@@ -222,7 +221,17 @@ class Whiten:
         keep = 1 - self.strength * ((alike - low) / (high - low)).clamp(0, 1)
         share = _around((finest + middle) ** 2) / _around(coarse**2).clamp(min=1e-30)
         keep, share = (_enlarged(each, image) for each in (keep, share.clamp(max=1).sqrt()))
-        return (finest + keep * (middle + share * coarse)).mul_(largest)
+        return (finest + keep * (middle + share * coarse)).mul_(size)
+
+
+def magnitude(image: Tensor) -> Tensor:
+    """Power of two of the order of the largest number of an image; one where all are zero.
+
+    Squares of what is divided by it cannot overflow, and nothing is rounded.
+    """
+    largest = torch.nan_to_num(image).abs().amax()
+    exponent = torch.frexp(largest).exponent.clamp(-120, 120)
+    return torch.ldexp(torch.ones_like(largest), exponent)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from test_training import TINY
 from groundshift.errors import MatcherError
 from groundshift.nets import weights
 from groundshift.nets.calibrated import SIZES, calibrated
+from groundshift.nets.fusion import Fusion, FusionConfig
 from groundshift.nets.weights import NAME, load
 from groundshift.train import train
 from groundshift.train.calibration import EACH, temperature, temperatures
@@ -109,3 +110,14 @@ def test_what_comes_with_the_package_is_whole():
         load(name)
         assert (weights.HERE / f"{name}.md").is_file()
         assert (weights.HERE / f"{name}.safetensors").stat().st_size <= LARGEST
+
+
+def test_weights_of_a_run_that_have_changed_are_refused(tmp_path):
+    path = tmp_path / NAME
+    weights.keep(Fusion(FusionConfig((4, 4, 4))), path, {})
+    load(str(tmp_path))
+    whole = bytearray(path.read_bytes())
+    whole[-3] ^= 1
+    path.write_bytes(bytes(whole))
+    with pytest.raises(MatcherError, match="have changed since they were written"):
+        load(str(tmp_path))

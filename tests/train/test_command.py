@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 import rasterio
 import torch
@@ -72,6 +73,48 @@ def test_another_config_needs_another_folder(folder, capsys):
     (folder / "tiny.yaml").write_text(TINY.replace("warmup: 1", "warmup: 2"))
     assert go(folder) == 2
     assert "holds a run with other warmup; choose another folder" in capsys.readouterr().err
+
+
+def test_another_bank_needs_another_folder(folder, capsys):
+    assert go(folder, "--steps", "2") == 0
+    (folder / "run/bank.sha256").write_text("0" * 64)
+    assert go(folder) == 2
+    assert "was trained with another bank of texture" in capsys.readouterr().err
+
+
+def test_a_run_that_is_not_complete_says_so(folder, capsys):
+    assert go(folder, "--hours", "0") == 0
+    image = np.random.default_rng(0).rayleigh(size=(64, 64)).astype(np.float32)
+    for name in ("a.tif", "b.tif"):
+        write(folder / name, image)
+    images = (folder / "a.tif", folder / "b.tif", folder / "out.tif")
+    assert command("track", *images, "--matcher", folder / "run", "--no-quicklook") == 0
+    assert "stopped at step 1: its sigma is not calibrated" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("start: smal", "there are no weights 'smal'"),
+        ("start: small", "the weights 'small' belong to net={'widths': (24, 40, 80)"),
+    ],
+)
+def test_a_start_that_fails_leaves_no_folder(folder, capsys, text, message):
+    (folder / "tiny.yaml").write_text(f"{TINY}{text}\n")
+    assert go(folder) == 2
+    assert message in capsys.readouterr().err
+    assert not (folder / "run").exists()
+
+
+def test_a_device_that_is_not_there(folder, capsys):
+    assert go(folder, "--device", "gpu") == 2
+    assert "pass 'cpu', 'cuda' or 'auto'" in capsys.readouterr().err
+
+
+def test_a_run_that_cannot_be_a_folder(folder, capsys):
+    (folder / "run").write_text("")
+    assert go(folder) == 2
+    assert "cannot be the folder of a run" in capsys.readouterr().err
 
 
 def test_the_template_is_the_small_preset(capsys):

@@ -109,8 +109,10 @@ def track(  # noqa: PLR0913 - the verb: one keyword for each decision that is th
     )
     geobox = field.geobox_of(first)
     images = {"reference": first, "secondary": second}
+    guard.unfinished(chosen)
+    unlike = ""
     if matcher == choice.AUTO:
-        chosen = choice.suited(chosen, images, _matcher(choice.DEFAULT, *sizes))
+        chosen, unlike = choice.suited(chosen, images, _matcher(choice.DEFAULT, *sizes))
     centre = None
     if prior is not None:
         centre = _prior(prior, geobox)
@@ -126,6 +128,7 @@ def track(  # noqa: PLR0913 - the verb: one keyword for each decision that is th
         log.info("removed a global %s", removed)
     if strange := guard.unlike(chosen, {**images, "secondary": second}):
         guard.warn(strange)
+        unlike = strange
     planes = tile.map_pair(chosen, first, second, centre, **settings)
     result = field.build(
         planes,
@@ -140,8 +143,8 @@ def track(  # noqa: PLR0913 - the verb: one keyword for each decision that is th
     result.attrs |= {"radiometry": kind}
     if aliasing:
         result.attrs["aliasing"] = aliasing
-    if strange:
-        result.attrs["unlike_training"] = strange
+    if unlike:
+        result.attrs["unlike_training"] = unlike
     if removed:
         result.attrs["coregistration"] = removed
     return result

@@ -52,13 +52,15 @@ def named(name: str, search: int | None, stride: int | None, scale: int) -> Matc
     return matchers.default(search=scale * far, stride=scale * step)
 
 
-def suited(matcher: Matcher, images: dict[str, xr.DataArray], otherwise: Matcher) -> Matcher:
-    """Return a matcher, or another one if the images are unlike what it was trained on."""
+def suited(
+    matcher: Matcher, images: dict[str, xr.DataArray], otherwise: Matcher
+) -> tuple[Matcher, str]:
+    """Return a matcher, or another one if the images are unlike what it was trained on; and how."""
     if strange := guard.unlike(matcher, images):
         log.info(
             "matcher auto: the default one, as the images are unlike those that the net was "
             "trained on (%s)",
             strange,
         )
-        return otherwise
-    return matcher
+        return otherwise, strange
+    return matcher, ""

@@ -42,6 +42,19 @@ def unlike(matcher: Matcher, images: dict[str, xr.DataArray]) -> str:
     return "; ".join(said)
 
 
+def unfinished(matcher: Matcher) -> None:
+    """Warn of nets whose training is not complete."""
+    for net in _nets(matcher):
+        step = load(net.weights).details.get("step")
+        if step is not None:
+            log.warning(
+                "the training of %s stopped at step %d: its sigma is not calibrated; go on with "
+                "groundshift train",
+                net.weights,
+                step,
+            )
+
+
 def warn(text: str) -> None:
     """Warn of what `unlike` said, and tell the remedy."""
     log.warning(

@@ -12,6 +12,7 @@ from groundshift import config, field, io, synth
 from groundshift.config import layout
 from groundshift.errors import GroundshiftError, ImageError
 from groundshift.io import radiometry, raster
+from groundshift.nets.weights import names
 
 SAMPLE = 2000
 """Cells or pixels read along each axis at most; statistics are of every so many of them."""
@@ -26,7 +27,7 @@ def summary(result: xr.Dataset) -> list[str]:
     thin = thin.assign(share=field.measured(result)).compute()
     magnitude = np.hypot(thin["dx"].values, thin["dy"].values)
     rows, columns = result.sizes["y"], result.sizes["x"]
-    lines = _removed(result)
+    lines = [*_matcher(result), *_removed(result)]
     lines.append(f"measured    {field.percent(float(thin['share']))} of {rows} x {columns} cells")
     known = magnitude[np.isfinite(magnitude)]
     if known.size == 0:
@@ -106,7 +107,12 @@ def matchers() -> list[str]:
         if all(parameter.default for parameter in each.parameters):
             whole = layout.laid_out(repr(config.matcher_from(each.name)), _width() - 4)
             lines += ["    It stands for", *(f"    {line}" for line in whole)]
-    return [*lines, "", "The folder of a run of `groundshift train` is a matcher, too."]
+    own = ", ".join(names())
+    last = (
+        f"Weights of learned: {own}, or the folder of a run of groundshift train. Such a folder is "
+        "a matcher, too: what learned makes of it."
+    )
+    return [*lines, "", *_wrapped(last, 0, 0)]
 
 
 def _described(each: config.Description) -> list[str]:
@@ -156,7 +162,10 @@ def _field(result: xr.Dataset) -> list[str]:
         0,
         12,
     )
-    lines += _matcher(str(result.attrs.get("matcher", "")), str(result.attrs.get("radiometry", "")))
+    lines += _matcher(result)
+    if kind := str(result.attrs.get("radiometry", "")):
+        doubled = ", oversampled: pixels of the matcher are half as large as those of the images"
+        lines += _wrapped(f"{'radiometry':<12}{kind}{doubled if kind == 'complex' else ''}", 0, 12)
     for name in ("software", "reference", "secondary", "aliasing"):
         if result.attrs.get(name):
             lines += _wrapped(f"{name:<11} {result.attrs[name]}", 0, 12)
@@ -172,16 +181,16 @@ def _removed(result: xr.Dataset) -> list[str]:
     return _wrapped(f"{'removed':<12}{motion}", 0, 12) if motion else []
 
 
-def _matcher(stored: str, kind: str) -> list[str]:
-    """Say what matched, and what it took the images for."""
+def _matcher(result: xr.Dataset) -> list[str]:
+    """Say what matched, and in what the images are unlike those that nets were trained on."""
+    stored, unlike = (str(result.attrs.get(name, "")) for name in ("matcher", "unlike_training"))
     lines = layout.readable(stored, _width() - 12) if stored else []
     if len(lines) == 1:
         lines = _wrapped(lines[0], 0, 0)
     heads = ["matcher", *[""] * len(lines)]
     lines = [f"{head:<12}{line}" for head, line in zip(heads, lines, strict=False)]
-    if kind:
-        doubled = ", oversampled: pixels of the matcher are half as large as those of the images"
-        lines += _wrapped(f"{'radiometry':<12}{kind}{doubled if kind == 'complex' else ''}", 0, 12)
+    if unlike:
+        lines += _wrapped(f"{'unlike':<12}the images of the net's training: {unlike}", 0, 12)
     return lines
 
 

@@ -69,14 +69,14 @@ def train(
 
     from groundshift import train as training
     from groundshift.synth.bank import Bank
+    from groundshift.tile import resolve_device
     from groundshift.tile.memory import cores
 
     text = _text()
     chosen = text.read(config)
     if steps is not None:
         chosen = text.changed(chosen, {"steps": steps})
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = resolve_device(device)
     if workers is None:
         workers = max(1, cores() // 3) if device == "cpu" else cores()
     if device == "cpu":

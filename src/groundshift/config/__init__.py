@@ -24,7 +24,7 @@ from groundshift.config.catalogue import (
 )
 from groundshift.config.sizes import parse_size
 from groundshift.errors import MatcherError
-from groundshift.nets.weights import is_run
+from groundshift.nets.weights import is_folder, is_run
 from groundshift.types import Matcher
 
 __all__ = [
@@ -62,6 +62,10 @@ def matcher_from(text: str) -> Matcher:
     """
     if is_run(text):
         return PRESETS["learned"](text)
+    if is_folder(text) and text.lower() not in {*map(str.lower, registry()), *PRESETS, *SHORT}:
+        raise MatcherError(
+            f"the folder {text!r} holds no weights; give that of a run of `groundshift train`"
+        )
     try:
         tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError) as error:

@@ -11,6 +11,8 @@ from torch import Tensor
 
 SIDE = 22
 """Side of the windows that are looked at, pixels."""
+FEWEST = 4
+"""Windows that say something of an image."""
 MARGIN = 0.1
 """Share of a span by which images may lie outside of it."""
 FEWER = 0.5
@@ -49,10 +51,12 @@ def windows_of(image: Tensor) -> Tensor:
 
 def statistics(windows: Tensor) -> Statistics | None:
     """Describe windows ``(n, SIDE**2)``; None where they show nothing."""
+    if len(windows) < FEWEST:
+        return None
     windows = windows.double()
     mean, spread = windows.mean(1), windows.std(1)
     there = (mean > 0) & (spread > 1e-6 * mean)
-    if int(there.sum()) < 4:
+    if int(there.sum()) < FEWEST:
         return None
     windows, mean, spread = windows[there], mean[there], spread[there]
     relative = spread / mean

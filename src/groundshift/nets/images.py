@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
 from groundshift.boxes import cell_sum
+from groundshift.filters import magnitude
 from groundshift.interpolate import gradient
 from groundshift.matchers.follow import with_neighbours
 from groundshift.nets.cells import mean
@@ -66,7 +67,7 @@ def standardised(image: Tensor) -> tuple[Tensor, Tensor]:
     """
     known = ~torch.isnan(image)
     mask = known.to(image.dtype)
-    values = torch.nan_to_num(image)
+    values = torch.nan_to_num(image) / magnitude(image)
     squares = cell_sum(mask, SQUARE) > 0
     share = _around(mask).clamp(min=1e-6)
     level = _between(_around(values) / share, squares)

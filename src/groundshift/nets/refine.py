@@ -20,7 +20,7 @@ from groundshift.nets.calibrated import UNCALIBRATED, calibrated
 from groundshift.nets.cells import LONGEST
 from groundshift.nets.fusion import PERIOD, reach
 from groundshift.nets.guess import GAP, SQUARE, filled
-from groundshift.nets.weights import load
+from groundshift.nets.weights import STANDARD, load
 from groundshift.types import Estimate, Matcher
 
 DOUBT = 0.5
@@ -154,7 +154,7 @@ def searched(search: int = 32) -> CoarseToFine:
     return CoarseToFine((coarse, MultiWindow(near, windows=(24, 72), agreement=24)))
 
 
-def learned(weights: str, search: int = 32, stride: int = 1) -> Filtered:
+def learned(weights: str = STANDARD, search: int = 32, stride: int = 1) -> Filtered:
     """Whiten, search coarse to fine, then refine by a trained net, as often as it was trained to.
 
     Parameters

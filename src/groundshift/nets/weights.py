@@ -60,9 +60,19 @@ def keep(net: Fusion, path: Path, details: dict[str, Any], *, half: bool = False
         for name, value in net.state_dict().items()
     }
     about = {"config": json.dumps(asdict(net.config)), "details": json.dumps(details)}
+    about["digest"] = _digest(tensors)
     temporary = path.with_name(f".{path.name}.part")
     temporary.write_bytes(save(tensors, about))
     temporary.replace(path)
+
+
+def _digest(tensors: dict[str, torch.Tensor]) -> str:
+    """SHA-256 of the numbers, in the order of their names."""
+    found = sha256()
+    for name in sorted(tensors):
+        found.update(name.encode())
+        found.update(tensors[name].numpy().tobytes())
+    return found.hexdigest()
 
 
 def load(where: str, device: torch.device | str = "cpu") -> Trained:
@@ -79,9 +89,14 @@ def load(where: str, device: torch.device | str = "cpu") -> Trained:
 
 def is_run(where: str) -> bool:
     """Whether it is a folder with weights."""
+    return is_folder(where) and any((Path(where) / name).is_file() for name in (NAME, STATE))
+
+
+def is_folder(where: str) -> bool:
+    """Whether it is a folder, and not for example an expression that is too long for one."""
     try:
-        return any((Path(where) / name).is_file() for name in (NAME, STATE))
-    except OSError:  # longer than names can be
+        return bool(where) and Path(where).is_dir()
+    except OSError:
         return False
 
 
@@ -103,7 +118,8 @@ def _path(where: str) -> Path:
 @lru_cache(maxsize=8)
 def _load(path: Path, _changed: int, device: torch.device) -> Trained:
     if path.parent == HERE:
-        known = json.loads((HERE / HASHES).read_text())
+        listed = HERE / HASHES
+        known = json.loads(listed.read_text()) if listed.is_file() else {}
         if known.get(path.name) != sha256(path.read_bytes()).hexdigest():
             raise MatcherError(f"{path} is damaged; install groundshift again")
     try:
@@ -125,8 +141,11 @@ def _from_file(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor], dic
 
     with safe_open(path, "pt") as file:
         about = file.metadata()
-        tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
-    return json.loads(about["config"]), tensors, json.loads(about["details"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    if about.get("digest", _digest(tensors)) != _digest(tensors):
+        raise ValueError("its numbers have changed since they were written")
+    numbers = {name: tensor.float() for name, tensor in tensors.items()}
+    return json.loads(about["config"]), numbers, json.loads(about["details"])
 
 
 def _from_state(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor], dict[str, Any]]:

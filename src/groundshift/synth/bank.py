@@ -121,6 +121,14 @@ class Bank:
                 f"{path} is not a bank of texture ({error}); write one with groundshift pack"
             ) from error
 
+    def digest(self) -> str:
+        """SHA-256 of all that samples follow from: names, splits and pixels."""
+        found = hashlib.sha256()
+        for each in (*self.stacks, *self.motions):
+            found.update(repr((each.name, each.scene, each.split)).encode())
+            found.update(each.levels.cpu().contiguous().numpy().data)
+        return found.hexdigest()
+
     def sources(self) -> tuple[str, ...]:
         """Say where texture and motion are from, and under which licence, once each."""
         stacks = {f"{each.source} ({each.licence})" for each in self.stacks}

@@ -30,7 +30,7 @@ __all__ = ["PRESETS", "State", "TrainConfig", "advance", "rate_at", "train", "tr
 
 log = logging.getLogger(__name__)
 
-CONFIG = "config.json"
+CONFIG, BANK = "config.json", "bank.sha256"
 """In a run folder."""
 FREE = {"steps", "cool", "single", "crop", "save", "validate", "samples"}
 """Keys that may change when a run goes on."""
@@ -73,14 +73,16 @@ def train(
     Raises
     ------
     OutputError
-        If the folder holds a run of another config.
+        If the folder holds a run of another config or bank, or cannot be made.
+    MatcherError
+        If the weights to start from are not those of this net.
     """
     check(config.recipe, bank)
     place = join(device)
     leads = rank() == 0
-    if leads:
-        _claim(run, config)
     state = State.begin(config, place)
+    if leads:
+        _claim(run, config, "" if bank is None else bank.digest())
     if state.go_on(run):
         log.info("going on from step %d", state.step)
     pool = Pool(Stream(config.recipe, bank, also=with_search), config, place, workers)
@@ -98,9 +100,23 @@ def train(
     return state
 
 
-def _claim(run: Path, config: TrainConfig) -> None:
-    """Write the config of a new run, or check that an old one is continued."""
-    run.mkdir(parents=True, exist_ok=True)
+def _claim(run: Path, config: TrainConfig, bank: str) -> None:
+    """Write the config and the bank's digest of a new run, or check that it is continued."""
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"{run} cannot be the folder of a run: {error.strerror}; choose another name"
+        ) from error
+    path = run / BANK
+    known = path.read_text() if path.exists() else bank
+    if known != bank:
+        other = "another" if known else "no"
+        raise OutputError(
+            f"{run} was trained with {other} bank of texture; pass the same, or choose another "
+            "folder and start from this run (start in the YAML)"
+        )
+    path.write_text(bank)
     path = run / CONFIG
     wanted = json.loads(json.dumps(asdict(config)))
     if path.exists():

@@ -1,11 +1,12 @@
 """What a run is continued from: nets, optimiser and step, in one file."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from groundshift.errors import MatcherError
 from groundshift.nets.fusion import Fusion
 from groundshift.nets.weights import STATE, load
 from groundshift.train.config import TrainConfig
@@ -28,7 +29,13 @@ class State:
         torch.manual_seed(config.seed)
         net, average = (Fusion(config.net).to(device) for _ in range(2))
         if config.start:
-            net.load_state_dict(load(config.start).net.state_dict())
+            first = load(config.start).net
+            if replace(first.config, iterations=config.net.iterations) != config.net:
+                raise MatcherError(
+                    f"the weights {config.start!r} belong to net={asdict(first.config)}; start "
+                    "with the same net, or from nothing"
+                )
+            net.load_state_dict(first.state_dict())
         average.load_state_dict(net.state_dict())
         average.requires_grad_(requires_grad=False)
         optimizer = torch.optim.AdamW(net.parameters(), lr=config.rate, weight_decay=config.decay)
