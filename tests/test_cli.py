@@ -79,8 +79,7 @@ class TestTrack:
         lines = printed.out.splitlines()
         assert 3 <= len(lines) <= 8
         assert lines[0].startswith("matcher     NCC(")
-        assert lines[0].startswith("measured")
-        assert "median 36" in lines[1]
+        assert any("median 36" in line for line in lines)
         picture = tmp_path / ("motion.png" if suffix == ".tif" else f"motion{suffix}.png")
         assert lines[-1] == f"wrote       {out}, {picture}"
         result = io.open_field(out)
