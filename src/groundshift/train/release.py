@@ -13,6 +13,7 @@ from typing import Any
 
 from groundshift.errors import MatcherError
 from groundshift.nets.calibrated import SIZES
+from groundshift.nets.domain import MEANING
 from groundshift.nets.weights import HASHES, HERE, NAME, keep, load
 
 SCORES = {
@@ -38,7 +39,12 @@ On {samples} synthetic pairs that it was not trained on, behind its search, sigm
 ({factors}) holds {within_68:.0%} and {within_95:.0%} of the errors
 in its 68 and 95 % intervals; {band:.3g} sigma hold 90 %.
 
-Trained on amplitudes whose statistics are within: {span}. Others are warned of.
+For pairs of radar amplitudes or of optical images whose calm ground is like that of the training:
+{span}. `track` warns of others.
+It does not know single-look radar that is detected without oversampling from texture (aliasing
+pulls it towards whole pixels), nor periodic patterns from others.
+
+Apache-2.0, as the package; the sources below are only listed for where texture is from.
 
 {benchmark}## Sources
 
@@ -110,7 +116,8 @@ def _mean(values: list[float | None]) -> str:
 
 def _card(name: str, parameters: int, details: dict[str, Any], benchmark: str) -> str:
     span = ", ".join(
-        f"{key} {low:.3g} to {high:.3g}" for key, (low, high) in details["span"].items()
+        f"{MEANING[key].removeprefix('the ')} {low:.3g} to {high:.3g}"
+        for key, (low, high) in details["span"].items()
     )
     factors = ", ".join(
         f"{factor:.3g} at {size:g} px"
