@@ -1,6 +1,7 @@
 """Vectors that are plainly wrong, at equal coverage: nets and fixed windows on speckle."""
 
 from collections.abc import Callable
+from itertools import product
 
 import torch
 from torch import Tensor
@@ -18,8 +19,11 @@ from groundshift.types import Estimate, Matcher
 
 STRIDE = 8
 MODES = ("SLC x2", "GRD")
-WINDOWS = (32, 64, 128)
-FIXED = {f"NCC {w} px": NCC(window=w, search=LEAST_REACH, stride=STRIDE) for w in WINDOWS}
+WINDOWS = (32, 64)
+FIXED = {
+    f"NCC {w} px": NCC(window=w, search=LEAST_REACH, stride=STRIDE, false_alarm=1.0)
+    for w in WINDOWS
+}
 OURS: dict[str, Callable[[], Matcher]] = {
     "learned": lambda: learned(STANDARD, LEAST_REACH, STRIDE),
     "default": lambda: default(LEAST_REACH, STRIDE),
@@ -31,8 +35,8 @@ rough fault, two pairs of each; a result each {STRIDE} px. An outlier is a vecto
 median residual above 3 (Westerweel & Scarano 2005, 5 x 5 neighbours, 0.1 px, of errors, so that
 real gradients are none), or one that is wrong by more than 1 px. "Raw" is all that fixed windows
 give, "tested" what of it the same test on the displacement itself leaves, as speckle tracking is
-used; "kept" is that share of cells. Ours is cut to the same share, by its own sigma, before
-outliers are counted."""
+used. Whichever of the two has more results is cut, by its own sigma, to as many as the other has:
+"kept" is that share of cells."""
 
 
 def tables() -> list[Table]:
@@ -46,17 +50,16 @@ def tables() -> list[Table]:
                 if case.table == mode and case.column.startswith(f"{coherence:g} ")
             ]
             rows += _rows(f"{mode}, {coherence:g}", cases)
-    columns = ("product, coherence", "windows", "", "kept", "outliers", *OURS)
-    fewer = tuple(f"{name}, fewer by" for name in OURS)
-    return [Table("Outliers", (*columns, *fewer), rows)]
+    columns = ("product, coherence", "windows", "", "ours", "kept", "windows' outliers")
+    return [Table("Outliers", (*columns, "our outliers", "fewer by"), rows)]
 
 
 def _rows(label: str, cases: list[Case]) -> list[list[Value]]:
     """Compare on all pairs of some cases, as one."""
-    counts: dict[tuple[str, str], Tensor] = {}
+    counts: dict[tuple[str, str, str], Tensor] = {}
     for pair in (case.pair("test", number) for case in cases for number in range(case.pairs)):
-        ours = [match_whole(make(), pair.reference, pair.secondary) for make in OURS.values()]
-        y, x = centres(ours[0].dy.shape, STRIDE)
+        ours = {k: match_whole(make(), pair.reference, pair.secondary) for k, make in OURS.items()}
+        y, x = centres(next(iter(ours.values())).dy.shape, STRIDE)
         inner = (torch.minimum(y, x) >= pair.margin) & (torch.maximum(y, x) < 512 - pair.margin)
         inner &= pair.valid[y.long(), x.long()]
         truth = torch.stack(pair.motion(y, x)).float()
@@ -65,17 +68,21 @@ def _rows(label: str, cases: list[Case]) -> list[list[Value]]:
             there = inner & ~torch.isnan(raw.dy)
             alone = torch.stack([raw.dy, raw.dx]).where(there, torch.nan)
             fits = there & (median_residual(alone) <= OUTLIER_RESIDUAL)
-            for kind, kept in (("raw", there), ("tested", fits)):
-                found = [_wrong(raw, kept, truth)]
-                found += [_wrong(own, _best(own, inner, int(kept.sum())), truth) for own in ours]
-                both = torch.tensor([inner.sum(), kept.sum(), *found])
-                counts[name, kind] = counts.get((name, kind), torch.zeros_like(both)) + both
+            for (kind, kept), (own, found) in product(
+                (("raw", there), ("tested", fits)), ours.items()
+            ):
+                measured = inner & ~torch.isnan(found.dy)
+                n = min(int(kept.sum()), int(measured.sum()))
+                wrong = [_wrong(raw, _best(raw, kept, n), truth)]
+                wrong.append(_wrong(found, _best(found, measured, n), truth))
+                both = torch.tensor([int(inner.sum()), n, *wrong])
+                key = (name, kind, own)
+                counts[key] = counts.get(key, torch.zeros_like(both)) + both
     rows: list[list[Value]] = []
-    for (name, kind), each in counts.items():
-        cells, kept, fixed, *own = each.tolist()
-        shares = [wrong / max(1, kept) for wrong in (fixed, *own)]
-        fewer = [1 - wrong / fixed if fixed else None for wrong in own]
-        rows.append([label, name, kind, kept / cells, *shares, *fewer])
+    for key, each in counts.items():
+        cells, kept, fixed, own = each.tolist()
+        fewer = 1 - own / fixed if fixed else None
+        rows.append([label, *key, kept / cells, fixed / max(1, kept), own / max(1, kept), fewer])
     return rows
 
 
@@ -89,7 +96,5 @@ def _best(found: Estimate, where: Tensor, count: int) -> Tensor:
 
 
 def _wrong(found: Estimate, kept: Tensor, truth: Tensor) -> int:
-    """Count outliers; what has no result, where one is asked for, is one."""
     flow = torch.stack([found.dy, found.dx]).where(kept, torch.nan)
-    wrong = outliers(flow, truth) | torch.isnan(flow[0])
-    return int((wrong & kept).sum())
+    return int((outliers(flow, truth) & kept).sum())
