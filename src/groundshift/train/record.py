@@ -119,7 +119,7 @@ def _lineage(start: str, sources: Sequence[str]) -> dict[str, Any]:
     own = {key: before[key] for key in ("steps", "hours") if key in before}
     return {
         "sources": list(dict.fromkeys([*before.get("sources", ()), *sources])),
-        "before": [*before.get("before", ()), own] if start else [],
+        "before": [*before.get("before", ()), *([own] if own else [])],
     }
 
 
