@@ -16,8 +16,8 @@ from groundshift.nets.refine import learned
 from groundshift.nets.weights import STANDARD
 from groundshift.synth import radar
 from groundshift.synth.fields import random_field
+from groundshift.synth.likeness import ALIKE
 from groundshift.synth.motions import Constant
-from groundshift.synth.optical_scene import ALIKE
 from groundshift.synth.radar import Surface
 from groundshift.synth.recipe import Recipe
 from groundshift.synth.sample import COHERENT

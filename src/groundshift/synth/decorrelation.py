@@ -24,7 +24,7 @@ REST = (0.0, 0.5, 0.1, 0.05, 0.6)
 """Coherence that stays."""
 SCATTER = 0.5
 """Of the time of a patch around that of its class, natural logarithm."""
-LOOSE = ("landslide", "glacier", "measured")
+LOOSE = ("landslide", "glacier", "outlet", "measured")
 """Families whose moving masses deform inside."""
 
 

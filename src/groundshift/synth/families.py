@@ -75,6 +75,22 @@ def glacier(rng: np.random.Generator, size: int) -> Motion:
     )
 
 
+def outlet(rng: np.random.Generator, size: int) -> Motion:
+    """Draw an outlet glacier: a fast stream, 30 px wide or more, whose margins shear steeply."""
+    speed = _log_uniform(rng, 1, 16)
+    # Shear folds nothing as long as the stream is straight, as it nearly is.
+    half_width = max(_log_uniform(rng, 15, 60), 4 * speed)
+    return Glacier(
+        speed=speed,
+        centre=_somewhere(rng, size),
+        direction=float(rng.uniform(0, 2 * math.pi)),
+        half_width=half_width,
+        power=float(rng.uniform(4, 10)) if speed < 4 else 4.0,
+        bend=(float(rng.uniform(0, 4)), float(rng.uniform(1, 2.5)) * size, _phase(rng)),
+        swell=(float(rng.uniform(0, 0.2)), float(rng.uniform(0.8, 2.5)) * size, _phase(rng)),
+    )
+
+
 def landslide(rng: np.random.Generator, size: int) -> Motion:
     """One to three slides with sharp or blurred outlines, up to 8 px."""
     slides = []
@@ -119,6 +135,7 @@ FAMILIES: dict[str, Family] = {
     "waves": waves,
     "brownian": brownian,
     "glacier": glacier,
+    "outlet": outlet,
     "landslide": landslide,
     "bowl": bowl,
 }

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from groundshift.synth import optics
 from groundshift.synth.fields import random_field
-from groundshift.synth.likeness import likeness
+from groundshift.synth.likeness import ALIKE, likeness
 from groundshift.synth.motions import Motion, Sum
 from groundshift.synth.optics import Optics
 from groundshift.synth.pushbroom import Apparent, Parallax, Pushbroom
@@ -20,10 +20,10 @@ from groundshift.synth.weather import Weather, draw_covers, snow
 
 HIDDEN = 0.5
 """A pixel with more shadow or snow than this on either date is not valid."""
-ALIKE = 0.1
-"""Correlation of both dates around a pixel from which on it can be measured, in shade or not."""
 CLOUDY, SNOWY = 0.15, 0.1
 """Chance of clouds, cirrus or haze on a date; of snow on a pair."""
+STRIPED = 0.08
+"""Share of the scenes without a crop that show stripes: dunes, ploughed fields, swell."""
 SAME = 0.25
 """Share of invented scenes in which nothing but the ground's motion lies between the dates."""
 JITTER, ARRAYS, PARALLAX = 0.15, 0.06, 0.12
@@ -47,8 +47,10 @@ def render(
     texture: Texture,
     rng: np.random.Generator,
     generator: torch.Generator,
+    *,
+    lost: bool = False,
 ) -> tuple[Sample, Motion]:
-    """Draw a camera and a scene, and render the pair.
+    """Draw a camera and a scene, of two places if it is `lost`, and render the pair.
 
     Returns
     -------
@@ -60,13 +62,21 @@ def render(
     crops = texture.crops(n, "optical", rng) if texture.chance(rng) else None
     if crops is not None:
         scene = _crop(crops, camera.fine, rng, generator)
+    elif rng.random() < STRIPED:
+        scene = _striped(n, camera.fine, rng, generator)
     else:
         scene = invented(n, camera.fine, rng, generator)
+    if lost:
+        hidden = torch.maximum(scene.hidden, scene.hidden.flip(0, 1))
+        scene = scene._replace(second=scene.second.flip(0, 1), hidden=hidden)
     apparent = seen_by_scanner(motion, size, camera.fine, scene.height, rng, generator)
     early, late = (
         Weather.draw(rng, size) if rng.random() < CLOUDY else None for _ in ("early", "late")
     )
-    return photographed(scene, camera, apparent, size, generator, (early, late)), apparent
+    sample = photographed(scene, camera, apparent, size, generator, (early, late))
+    if lost:
+        sample = sample._replace(measurable=torch.zeros_like(sample.measurable))
+    return sample, apparent
 
 
 def photographed(
@@ -155,3 +165,24 @@ def invented(n: int, fine: int, rng: np.random.Generator, generator: torch.Gener
     if rng.random() < SAME:
         second, dark = first, scene.reference_shadow
     return Scene(first, second, torch.maximum(dark.float(), scene.snow), scene.height)
+
+
+def _striped(n: int, fine: int, rng: np.random.Generator, generator: torch.Generator) -> Scene:
+    """Invent stripes, of one wavelength or many, and every other time some texture across."""
+    device = generator.device
+    direction = float(rng.uniform(0, math.pi)) if rng.random() < 0.7 else 0.0
+    at = torch.arange(n, device=device) / fine
+    across = at[:, None] * math.cos(direction) + at * math.sin(direction)
+    scale = float(np.exp(rng.uniform(np.log(4), np.log(40))))
+    if rng.random() < 0.5:
+        stripes = torch.sin(across * (2 * math.pi / scale) + float(rng.uniform(0, 2 * math.pi)))
+    else:
+        stripes = torch.zeros_like(across)
+        for _ in range(12):
+            cycles, phase = abs(float(rng.normal())) / scale, float(rng.uniform(0, 2 * math.pi))
+            stripes += torch.sin(across * (2 * math.pi * cycles) + phase)
+        stripes = stripes / math.sqrt(6)
+    other = random_field((n, n), 0.4, 8.0 * fine, generator)
+    share = float(np.exp(rng.uniform(np.log(0.003), np.log(0.3)))) * float(rng.random() < 0.5)
+    ground = stripes + share * other
+    return Scene(ground, ground, torch.zeros_like(ground), None)

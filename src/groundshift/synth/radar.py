@@ -165,6 +165,20 @@ def true_coherence(surface: Surface, response: Tensor, n: int) -> Tensor:
 
     Points count as coherent power. Receiver noise lowers it.
     """
+    common, first, second = _powers(surface, response, n)
+    truth = common / (first * second).sqrt().clamp(min=1e-12)
+    return truth.to(response.device).expand(n, n).contiguous()
+
+
+def expected_powers(radar: Radar, surface: Surface) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the coherent power of both dates, and the power of each, at samples ``(n, n)``."""
+    n = max(plane.shape[-1] for plane in surface[:4] if plane.dim())
+    along = radar.response(n, surface.coherence.device).float()
+    common, first, second = (plane.expand(n, n) for plane in _powers(surface, along, n))
+    return common, first, second
+
+
+def _powers(surface: Surface, response: Tensor, n: int) -> tuple[Tensor, Tensor, Tensor]:
     spread = torch.fft.ifft(response.to(torch.complex64)).abs() ** 2
     kernel = torch.fft.fft(spread / spread.sum()).real
     kernel = kernel[:, None] * kernel[: n // 2 + 1]
@@ -176,9 +190,10 @@ def true_coherence(surface: Surface, response: Tensor, n: int) -> Tensor:
 
     points = surface.points.abs() ** 2
     common = seen(surface.coherence * (surface.first * surface.second).sqrt() + points)
-    powers = (seen(date + points) + surface.noise for date in (surface.first, surface.second))
-    truth = common / math.prod(powers).sqrt().clamp(min=1e-12)  # type: ignore[union-attr]
-    return truth.to(response.device).expand(n, n).contiguous()
+    first, second = (
+        seen(date + points) + surface.noise for date in (surface.first, surface.second)
+    )
+    return common, first, second
 
 
 def _scatterers(radar: Radar, n: int, generator: torch.Generator) -> Tensor:

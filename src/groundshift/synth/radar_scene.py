@@ -10,6 +10,7 @@ from groundshift.synth import radar
 from groundshift.synth.backscatter import Backscatter
 from groundshift.synth.decorrelation import Decorrelation, temporal_coherence
 from groundshift.synth.fields import random_field
+from groundshift.synth.likeness import ALIKE, backscatter_likeness
 from groundshift.synth.motions import Motion
 from groundshift.synth.radar import Radar, Surface
 from groundshift.synth.sample import Sample, sample_of
@@ -26,6 +27,8 @@ class RadarShares(NamedTuple):
     """Share of scenes of uniform backscatter."""
     coherence: tuple[float, float]
     """Of the scene as a whole, least and most."""
+    lost: bool = False
+    """Whether nothing is coherent, or both dates show other places."""
 
 
 def render(
@@ -41,6 +44,12 @@ def render(
     product = draw_product(rng)
     n = size * product.fine + 2 * radar.MARGIN
     surface = _surface(n, product.fine, shares, texture, rng, generator)
+    elsewhere = shares.lost and bool(rng.random() < 0.5)
+    if elsewhere:
+        surface = _elsewhere(surface)
+    elif shares.lost:
+        share = float(rng.uniform(0, shares.coherence[0])) / surface.coherence.max().clamp(min=0.01)
+        surface = surface._replace(coherence=surface.coherence * share)
     loss = Decorrelation.draw(rng, family)
     if loss != Decorrelation() and family not in RIGID:
         first = float(product.places(1, torch.device("cpu"))[0])
@@ -49,7 +58,12 @@ def render(
         kept = loss(motion, *torch.meshgrid(at, at, indexing="ij"))
         surface = surface._replace(coherence=surface.coherence * kept.float())
     pair = radar.acquire(product, surface, motion, size, generator)
-    return sample_of(motion, pair, pair.coherence, product.bandwidth, pair.valid)
+    sample = sample_of(motion, pair, pair.coherence, product.bandwidth, pair.valid)
+    if elsewhere or not surface.first.dim():
+        return sample
+    # What is not coherent can still be followed by what is bright and what is dark.
+    alike = sample.valid & (backscatter_likeness(product, surface) > ALIKE)
+    return sample._replace(measurable=sample.measurable | alike)
 
 
 def draw_product(rng: np.random.Generator) -> Radar:
@@ -105,6 +119,13 @@ def _surface(
     points = _points(scene.points.y, scene.points.x, scene.points.amplitude, n)
     points = points * (2 / level.sqrt())  # power at the peak spreads over a resolution cell
     return Surface(own, scene.reference / level, scene.secondary / level, points, noise)
+
+
+def _elsewhere(surface: Surface) -> Surface:
+    """Let the second date show another place."""
+    nothing = torch.zeros_like(surface.points)
+    second = surface.second.flip(0, 1) if surface.second.dim() else surface.second
+    return surface._replace(second=second, coherence=0 * surface.coherence, points=nothing)
 
 
 def _points(y: Tensor, x: Tensor, amplitude: Tensor, n: int) -> Tensor:

@@ -52,8 +52,9 @@ class Recipe:
         ("constant", 0.08),
         ("ramp", 0.08),
         ("earthquake", 0.28),
-        ("glacier", 0.14),
-        ("measured", 0.06),
+        ("glacier", 0.10),
+        ("outlet", 0.05),
+        ("measured", 0.05),
         ("landslide", 0.09),
         ("waves", 0.05),
         ("brownian", 0.05),
@@ -70,8 +71,12 @@ class Recipe:
     """Share of the other pairs that show crops of the bank, where there is one."""
     dates: float = 0.5
     """Share of crops that show two dates of one place, where the bank has them."""
+    lost: float = 0.08
+    """Share of pairs that have nothing in common to be measured by: of two places, or, of radar,
+    less coherent than `coherence`."""
     coherence: tuple[float, float] = (0.25, 1.0)
-    """Range of the coherence of radar pairs, before what ruptures, slides and time take away."""
+    """Range of the coherence of the other radar pairs, before what ruptures, slides and time take
+    away."""
     spacing: tuple[float, float] = (0.5, 30.0)
     """Of the pixels, metres: how large faults and magma chambers appear."""
     moved: tuple[float, float] = (0.3, 10.0)
@@ -101,7 +106,7 @@ class Recipe:
                 f"size={self.size} and seed={self.seed}: pass size={SMALLEST} or more pixels and "
                 "seed=0 or more"
             )
-        for name in ("radar", "plain", "real", "dates"):
+        for name in ("radar", "plain", "real", "dates", "lost"):
             if not 0 <= getattr(self, name) <= 1:
                 raise GroundshiftError(f"{name}={getattr(self, name)} is no share; pass 0 to 1")
         for name, (least, most) in RANGES.items():
@@ -170,11 +175,12 @@ def draw(
     ground = motion_of(family, rng, recipe, bank)
     generator = torch.Generator(device).manual_seed(int(rng.integers(2**62)))
     texture = Texture(bank, recipe.split, recipe.real, recipe.dates)
+    lost = bool(rng.random() < recipe.lost)
     if rng.random() < recipe.radar:
-        shares = RadarShares(recipe.plain, recipe.coherence)
+        shares = RadarShares(recipe.plain, recipe.coherence, lost)
         sample = radar_scene.render(family, ground, recipe.size, shares, texture, rng, generator)
         return Draw(sample, family, "radar", ground, ground)
-    sample, motion = optical_scene.render(ground, recipe.size, texture, rng, generator)
+    sample, motion = optical_scene.render(ground, recipe.size, texture, rng, generator, lost=lost)
     return Draw(sample, family, "optical", motion, ground)
 
 

@@ -19,6 +19,8 @@ from groundshift.train.config import TrainConfig
 
 SEARCHES = (4, 8, 16, 32, 64)
 """Pixels, of the search before the net."""
+USUAL = 32
+"""Every third sample is searched as far as this, as users do who do not know how far to look."""
 VECTORS = ("motion", "found")
 MASKS = ("valid", "measurable")
 PLANES = ("reference", "secondary", "coherence", "distance", *MASKS, *VECTORS)
@@ -92,10 +94,13 @@ def with_search(sample: Item) -> Item:
     """Whiten both images, and add what the search that precedes a net finds.
 
     That is ``found``, ``(2, H, W)``, NaN where nothing is. It is searched as far as the true motion
-    may go and half as much again.
+    may go and half as much again, or farther: there is more to be mistaken for it.
     """
     motion = sample["motion"]
-    search = next((s for s in SEARCHES if s >= 1.5 * float(motion.abs().max())), SEARCHES[-1])
+    least = 1.5 * float(motion.abs().max())
+    if int(sample["index"]) % 3 == 0:
+        least = max(least, USUAL)
+    search = next((s for s in SEARCHES if s >= least), SEARCHES[-1])
     matcher = searched(search)
     images = {name: WHITEN(sample[name]) for name in ("reference", "secondary")}
     estimate = match_whole(matcher, *images.values())
