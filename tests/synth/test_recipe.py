@@ -1,6 +1,7 @@
 """Random pairs: whole, repeatable, and true."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import torch
 from groundshift.errors import GroundshiftError
 from groundshift.synth import optics
 from groundshift.synth.bank import Bank, Stack
+from groundshift.synth.decorrelation import gradient_norm
 from groundshift.synth.families import FAMILIES
 from groundshift.synth.levels import Scale
 from groundshift.synth.motions import Constant, Fault, Scaled, Sum, distance_of, visible
@@ -161,3 +163,49 @@ def test_a_recipe_of_measured_fields_alone_needs_some() -> None:
 def test_ranges_are_ranges(name: str, values: tuple[float, float]) -> None:
     with pytest.raises(GroundshiftError, match="is no range within"):
         Recipe(**{name: values})
+
+
+@pytest.mark.parametrize("sensor", ["radar", "optical"])
+def test_lost_pairs_cannot_be_measured(sensor: str) -> None:
+    recipe = Recipe(size=64, radar=float(sensor == "radar"), motions=(("zero", 1.0),), lost=1.0)
+    found = [draw(recipe, index).sample for index in range(12)]
+    assert all(sample.valid.float().mean() > 0.5 for sample in found if sensor == "radar")
+    if sensor == "radar":
+        assert all(float(sample.coherence.median()) <= 0.3 for sample in found)
+        assert sum(not sample.measurable.any() for sample in found) >= 6
+    else:
+        assert not any(sample.measurable.any() for sample in found)
+    alike = [correlation(sample) for sample in found]
+    assert np.median(np.abs(alike)) < 0.15
+    others = [
+        correlation(draw(replace(recipe, lost=0.0, coherence=(0.7, 1.0)), i).sample)
+        for i in range(12)
+    ]
+    assert np.median(others) > 0.3
+
+
+def correlation(sample) -> float:
+    pair = np.stack([sample.reference.numpy().ravel(), sample.secondary.numpy().ravel()])
+    return float(np.corrcoef(pair)[0, 1])
+
+
+def test_what_is_bright_can_be_followed_without_coherence() -> None:
+    recipe = Recipe(size=96, radar=1.0, plain=0.0, motions=(("zero", 1.0),), coherence=(0.0, 0.0))
+    found = [draw(recipe, index).sample for index in range(16)]
+    incoherent = [sample for sample in found if float(sample.coherence.median()) < 0.15]
+    assert len(incoherent) >= 4
+    assert any(float(sample.measurable.float().mean()) > 0.3 for sample in incoherent)
+
+
+def test_outlets_are_narrow_and_steep() -> None:
+    y, x = torch.meshgrid(torch.arange(256.0), torch.arange(256.0), indexing="ij")
+    steepest, fast = [], []
+    for seed in range(30):
+        motion = motion_of("outlet", np.random.default_rng(seed), Recipe(size=256))
+        dy, dx = motion(y.double(), x.double())
+        steepest.append(float(gradient_norm(dy, dx, 1.0).max()))
+        speed = torch.hypot(dy, dx)
+        fast.append(float((speed > 0.3 * speed.max()).float().mean()))
+    assert np.median(steepest) > 0.3
+    assert max(steepest) < 3
+    assert np.median(fast) < 0.45
