@@ -19,7 +19,7 @@ from groundshift.train import PRESETS, TrainConfig, train
 
 RUNS = Path(os.environ.get("GROUNDSHIFT_BENCHMARK_RUNS", "runs/ablations"))
 BANK = os.environ.get("GROUNDSHIFT_BENCHMARK_BANK")
-MINUTES = float(os.environ.get("GROUNDSHIFT_BENCHMARK_MINUTES", "20"))
+MINUTES = float(os.environ.get("GROUNDSHIFT_BENCHMARK_MINUTES", "10"))
 TIMED = 12
 """Steps that tell how many fit into the time."""
 SMALL = replace(PRESETS["small"], samples=24)
@@ -31,9 +31,9 @@ VARIANTS: dict[str, tuple[TrainConfig, str]] = {
         replace(SMALL, net=FusionConfig(settle=False)),
         "learned({!r}, search={{reach}})",
     ),
-    "S without a search": (replace(SMALL, guess="none"), "Refine({!r})"),
+    "S without a search": (replace(SMALL, guess="none"), "Filtered(Whiten(), Refine({!r}))"),
     "S trained on the same image, moved": (
-        replace(SMALL, recipe=replace(SMALL.recipe, radar=1.0, coherence=(1.0, 1.0))),
+        replace(SMALL, recipe=replace(SMALL.recipe, radar=1.0, lost=0.0, coherence=(1.0, 1.0))),
         "learned({!r}, search={{reach}})",
     ),
 }

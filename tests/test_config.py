@@ -25,13 +25,12 @@ from groundshift.matchers import (
     LeastSquares,
     MultiWindow,
 )
-from groundshift.matchers.presets import WHITEN, default_arguments
+from groundshift.matchers.presets import default_arguments
 from groundshift.nets.fusion import Fusion, FusionConfig
 from groundshift.nets.refine import Refine, learned
 from groundshift.nets.weights import NAME, STANDARD, keep
 
-CHAIN = matchers.default().matcher
-"""The stages of the default."""
+CHAIN = matchers.default()
 
 
 @pytest.mark.parametrize(
@@ -198,18 +197,18 @@ class TestLayout:
         [
             NCC(),
             CoarseToFine((NCC(),)),
-            Filtered(WHITEN, CoarseToFine(CHAIN.stages[:3])),
-            Filtered(WHITEN, CoarseToFine(CHAIN.stages[1:])),
-            Filtered(WHITEN, replace(CHAIN, reach=3)),
+            CoarseToFine(CHAIN.stages[:1]),
+            CoarseToFine(CHAIN.stages[1:]),
+            replace(CHAIN, reach=3),
             Filtered(Wallis(), CHAIN),
-            CHAIN,
+            CoarseToFine((CHAIN.stages[0], Filtered(Wallis(), CHAIN.stages[1].matcher))),
         ],
     )
     def test_what_is_not_the_default(self, other):
         assert default_arguments(other) is None
 
     def test_the_default_that_follows_a_prior(self):
-        told = repr(Filtered(WHITEN, replace(CHAIN, reach=7)))
+        told = repr(replace(CHAIN, reach=7))
         assert layout.readable(told, 80) == [
             "default(search=64, stride=4), following a prior of up to 7 px"
         ]

@@ -16,7 +16,7 @@ from groundshift.filters import (
     Whiten,
     local_mean,
 )
-from groundshift.matchers import NCC, Filtered, Gaussian, default
+from groundshift.matchers import NCC, Filtered, Gaussian
 from groundshift.matchers.whole import match_whole
 from groundshift.synth.fields import random_field
 
@@ -132,7 +132,8 @@ class TestWhiten:
         texture = field(7, 0.2, 8.0, 1.0)
         reference, secondary = (texture + 6 * field(seed, 0.9, 60.0, 2.0) for seed in (8, 9))
         errors = []
-        for matcher in (default(search=4), Filtered(Whiten(), default(search=4))):
+        plain = NCC(window=32, search=4, stride=8, peak=Gaussian())
+        for matcher in (plain, Filtered(Whiten(), plain)):
             found = match_whole(matcher, reference, secondary)
             errors.append(float(torch.stack([found.dy, found.dx]).nan_to_num(1.0).abs().mean()))
         assert errors[1] < 0.5 * errors[0]

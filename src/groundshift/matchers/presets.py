@@ -11,9 +11,12 @@ from groundshift.types import Matcher
 STRIDES = (1, 2, 4, 8, 16)
 WHITEN = Whiten()
 """What images go through before they are matched."""
+SEARCHED = Whiten(0.3)
+"""What they go through before a wide search: its windows average noise, and where little is
+coherent whitening adds to it."""
 
 
-def default(search: int = 64, stride: int = 4) -> Filtered:
+def default(search: int = 64, stride: int = 4) -> CoarseToFine:
     """Whiten, then match by several windows, coarse to fine: what ``track`` does without a net.
 
     Parameters
@@ -43,7 +46,8 @@ def default(search: int = 64, stride: int = 4) -> Filtered:
         windows=tuple(w - odd for w in (12, 20, 28, 132)),
         quadratic=tuple(w - odd for w in (36, 52, 68, 100, 132)),
     )
-    return Filtered(WHITEN, CoarseToFine((coarse, middle, first, last)))
+    fine = CoarseToFine((middle, first, last))
+    return CoarseToFine((Filtered(SEARCHED, coarse), Filtered(WHITEN, fine)))
 
 
 def default_arguments(matcher: Matcher) -> dict[str, int] | None:
@@ -54,8 +58,8 @@ def default_arguments(matcher: Matcher) -> dict[str, int] | None:
     >>> default_arguments(default(search=32))
     {'search': 32, 'stride': 4}
     """
-    inner = matcher.matcher if isinstance(matcher, Filtered) else None
-    coarse = inner.stages[0] if isinstance(inner, CoarseToFine) else None
+    first = matcher.stages[0] if isinstance(matcher, CoarseToFine) else None
+    coarse = first.matcher if isinstance(first, Filtered) else None
     if not isinstance(coarse, MultiWindow) or matcher.stride not in STRIDES:
         return None
     arguments = {"search": coarse.search, "stride": matcher.stride}
