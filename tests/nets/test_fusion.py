@@ -95,6 +95,34 @@ class TestEvidence:
         assert float(found.channels[0, -1, 32:48, 32:48].max()) == 0
         assert found.channels.shape[1] == CHANNELS
 
+    @pytest.mark.parametrize("noise", [0.0, 0.03, 0.2])
+    @pytest.mark.parametrize(("across", "told"), [(0.0, True), (1.0, False)])
+    def test_stripes_are_told_from_texture(self, noise: float, across: float, told: bool):
+        at = torch.arange(192.0)
+        ground = torch.sin(0.4 * at + 0.3 * at[:, None])
+        ground = ground + across * torch.sin(-0.3 * at + 0.4 * at[:, None])
+        generator = torch.Generator().manual_seed(3)
+        dates = [ground + noise * torch.randn(192, 192, generator=generator) for _ in "12"]
+        flow = torch.zeros(1, 2, 192, 192)
+        found = Comparison.of(Images.of(*(date[None] for date in dates)), flow).striped
+        assert float(found[..., 12:-12, 12:-12].float().mean() > 0.95) == told
+        assert bool(found[..., 12:-12, 12:-12].any()) == told
+
+    @pytest.mark.parametrize("coherence", [0.4, 0.9])
+    def test_speckle_is_not_striped(self, coherence: float):
+        sample = speckle_sample(Constant(0.0, 0.0), size=256, coherence=coherence, seed=3)
+        flow = torch.zeros(1, 2, 256, 256)
+        assert float(Comparison.of(images_of(sample), flow).striped.float().mean()) < 0.01
+
+    def test_what_is_striped_cannot_be_measured_whatever_the_net_says(self):
+        at = torch.arange(192.0)
+        stripes = (at / 3).sin().expand(1, 192, 192)
+        net = Fusion(SMALL)
+        for training, expected in ((False, 18.0), (True, -2.0)):
+            net.train(training)
+            logit = net(stripes, stripes, torch.zeros(1, 2, 192, 192)).predictions[-1].invalid
+            assert float(logit.detach().median()) == pytest.approx(expected, abs=0.1)
+
     def test_strips_leave_no_trace(self, pair, monkeypatch):
         reference, secondary = pair.reference.clone(), pair.secondary
         reference[60:100, 60:100] = torch.nan

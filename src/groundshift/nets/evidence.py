@@ -21,7 +21,7 @@ from groundshift.matchers.windows import up_to
 from groundshift.nets import sides
 from groundshift.nets.cells import CELL, WARP, mean, mean_within, repeat, squares_of, with_context
 from groundshift.nets.images import Images
-from groundshift.nets.looks import Ground, Look, beyond, channels_of, count, weighted
+from groundshift.nets.looks import Ground, Look, beyond, channels_of, count, striped, weighted
 from groundshift.nets.products import LAGS, Products
 
 FINE = (5, 9)
@@ -71,6 +71,8 @@ class Comparison(NamedTuple):
     level: Tensor
     """Mean displacement around."""
     ground: Ground
+    striped: Tensor
+    """Squares around which texture lies along one direction, bool."""
     coarse: tuple[Tensor, ...]
     """Means of the products over the coarse windows."""
     lags: Tensor
@@ -87,7 +89,8 @@ class Comparison(NamedTuple):
         level = around[:, -2:] / around[:, :1].clamp(min=1e-3)
         coarse = tuple(mean(squares, side) for side in COARSE)
         lags = mean(cell_sum(products.lags, TIMES) / TIMES**2, LAG_WINDOW)
-        return cls(products, shift, others, level, Ground.of(around), coarse, lags)
+        ground = Ground.of(around)
+        return cls(products, shift, others, level, ground, striped(around), coarse, lags)
 
     def evidence(self, flow: Tensor, rows: slice) -> Evidence:
         """Tell what is known about some rows of cells, whole squares of them.

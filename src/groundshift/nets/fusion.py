@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, max_pool2d, pixel_shuffle
 
 from groundshift.nets import settle
-from groundshift.nets.cells import CELL, WARP, squares_of, strips
+from groundshift.nets.cells import CELL, WARP, repeat, squares_of, strips
 from groundshift.nets.evidence import CANDIDATES, CHANNELS, TIMES, Comparison
 from groundshift.nets.images import Images
 from groundshift.nets.layers import (
@@ -42,6 +42,8 @@ AREA = 1 << 17
 OUTSIDE, MANY = 0.32, 0.25
 """Share of errors outside of an interval of one sigma; share of failures from which on the interval
 reaches for them."""
+SURE = 20.0
+"""Added to the logit of what cannot be measured, where texture lies along one direction."""
 NARROW, WIDE = (-6.0, 0.7), (0.0, 3.0)
 """Logarithms of the scales of the narrow and the wide Laplace distribution, pixels."""
 
@@ -164,23 +166,25 @@ class Fusion(nn.Module):
     def step(self, images: Images, flow: Tensor) -> Prediction:
         """Make one iteration."""
         known = max_pool2d(images.known[:, None], CELL)
-        x, candidates = self._read(images, flow, known)
+        x, candidates, striped = self._read(images, flow, known)
         masks = known_alone(known, 3)
         with self._half(flow):
             # Rebound each time: what is no longer needed is a tenth of all memory.
             x = run(self.stem, masked(x, masks[0]), masks[0])
             x = self.unet(x, masks)
         change, fine = self._decide(x, candidates)
+        # Not in training: the net would learn to contradict it.
+        known_not = 0.0 if self.training else SURE * repeat(striped.to(fine.dtype), WARP)
         return Prediction(
             flow + between(change, known, CELL) + fine[:, :2],
             fine[:, 2:4].clamp(*NARROW),
             fine[:, 4:5].clamp(*WIDE),
             fine[:, 5:6],
-            fine[:, 6:7],
+            fine[:, 6:7] + known_not,
         )
 
-    def _read(self, images: Images, flow: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
-        """Reduce the evidence of each cell to a few channels; and the candidates.
+    def _read(self, images: Images, flow: Tensor, known: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Reduce the evidence of each cell to a few channels; the candidates; squares with stripes.
 
         In strips: all channels of an image would take several times the memory of the rest.
         """
@@ -197,7 +201,7 @@ class Fusion(nn.Module):
                 candidates[..., part, :] = seen.candidates
             with self._half(flow):
                 x[..., part, :] = self.first(seen.channels)
-        return x, candidates
+        return x, candidates, compared.striped
 
     def unet(self, one: Tensor, masks: list[Tensor | None]) -> Tensor:
         """Look around, some 40 pixels each way; cells without data are zero at every level.

@@ -23,6 +23,13 @@ GRAIN = 1.5
 """Of a step's noise: that of unit texture with unit slope, in one pixel."""
 FINEST = 0.003
 """Pixels of noise that are never undercut."""
+EVEN, UNEVEN = 0.02, 0.05
+"""Eigenvalues of the common structure tensor, one to the other: below the first there is but one
+direction whatever the noise, above the second there are two."""
+INDEPENDENT = 1000
+"""Slopes that tell of noise in the wide window; they are alike within two pixels."""
+CHANCE = 3.0
+"""Deviations of an eigenvalue that noise may make of nothing."""
 
 
 class Ground(NamedTuple):
@@ -54,6 +61,30 @@ class Ground(NamedTuple):
         """Tell nets of it, in numbers of the order of one."""
         curvature = self.curvature[:, ::2].mean(1, keepdim=True).clamp(min=LEAST)
         return torch.cat([curvature.log() + 2, self.noise.log() - math.log(10.0)], 1)
+
+
+def striped(level: Tensor) -> Tensor:
+    """Tell where what both images have in common lies along one direction alone.
+
+    Stripes cannot be located along themselves. The smaller eigenvalue of their common structure
+    tensor is nothing, or what noise makes of nothing.
+
+    Parameters
+    ----------
+    level
+        Means of a wide window over the products.
+
+    Returns
+    -------
+    Tensor
+        bool, ``(B, 1, h, w)``.
+    """
+    n, _, _, _, kyy, kyx, kxx, _, _, own = level[:, :10].unbind(1)
+    half, spread = (kyy + kxx) / 2, torch.hypot((kyy - kxx) / 2, kyx)
+    noise = (own - half).clamp(min=0) / n.clamp(min=1e-3).sqrt() / INDEPENDENT**0.5
+    weak, strong = half - spread, half + spread
+    least = torch.maximum(EVEN * strong, CHANCE * noise)
+    return ((weak < least) & (weak < UNEVEN * strong))[:, None]
 
 
 class Look(NamedTuple):
