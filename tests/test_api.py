@@ -175,7 +175,7 @@ def test_a_prior_on_another_map_is_refused():
         ({"reference": np.full((4, 5), "a")}, ImageError, "not numbers"),
         ({"secondary": texture().astype(complex)}, ImageError, "secondary is complex and the ref"),
         ({"radiometry": "loud"}, ImageError, "choose one of amplitude"),
-        ({"matcher": "NCC"}, MatcherError, "pass 'auto', 'default', or an object"),
+        ({"matcher": "NCC"}, MatcherError, "or an object such as"),
         ({"matcher": 7}, MatcherError, r"groundshift.matchers.NCC\(\)"),
         ({"matcher": MATCHER, "search": 3}, MatcherError, r"NCC\(search=3\)"),
         ({"prior": texture()}, GroundshiftError, "open_field"),

@@ -12,6 +12,7 @@ import groundshift
 from groundshift.errors import MatcherError
 from groundshift.nets import domain, weights
 from groundshift.nets.fusion import Fusion, FusionConfig
+from groundshift.nets.refine import learned
 
 RNG = np.random.default_rng(0)
 PAIR = [RNG.rayleigh(size=(192, 192)).astype(np.float32) for _ in range(2)]
@@ -60,5 +61,16 @@ def test_the_default_where_no_weights_come_with_the_package(tmp_path, monkeypatc
 
 
 def test_other_names_are_refused():
-    with pytest.raises(MatcherError, match="pass 'auto', 'default', or an object"):
+    with pytest.raises(MatcherError, match="or an object such as"):
         used(*PAIR, matcher="best")
+
+
+def test_weights_by_their_name_and_runs_by_their_folder(shipped, tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / weights.NAME).write_bytes((tmp_path / f"{weights.STANDARD}.safetensors").read_bytes())
+    for name in (weights.STANDARD, str(run)):
+        found = used(*PAIR, matcher=name, stride=8)
+        assert repr(learned(name, 4, 8)) == found
+    with pytest.raises(MatcherError, match="the folder of a training run"):
+        used(*PAIR, matcher="nothing")

@@ -107,8 +107,8 @@ class TestOnTheCommandLine:
             (("--stride", "3"), "--stride 3 is not offered; pass --stride 1, 2, 4, 8 or 16"),
             (("--search", "0"), "--search 0 finds nothing; pass --search 1 or more pixels"),
             (("--search", "7", "--matcher", MATCHER),
-             "--search 7 belongs to 'auto' and 'default'; with a matcher of your own, write it "
-             "there, as in NCC(search=7)"),
+             "--search 7 belongs to 'auto', 'default' and trained nets; with a matcher of your "
+             "own, write it there, as in NCC(search=7)"),
             (("--matcher", "default(stride=3)"),
              "default(stride=3) is not offered; use one of (1, 2, 4, 8, 16)"),
             (("--matcher", "PhaseCorrelation(window=4)"),

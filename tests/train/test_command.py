@@ -57,12 +57,18 @@ def test_trains_goes_on_and_tracks(folder, capsys):
         write(folder / name, image)
     out = folder / "out.tif"
     images = (folder / "a.tif", folder / "b.tif", out)
-    assert command("track", *images, "--matcher", folder / "run", "--no-quicklook") == 0
+    assert (
+        command("track", *images, "--matcher", folder / "run", "--stride", "1", "--no-quicklook")
+        == 0
+    )
     with rasterio.open(out) as file:
         assert file.shape == (64, 64)
     assert "unlike those that the net was trained on" not in capsys.readouterr().err
     write(folder / "b.tif", 50 + image)
-    assert command("track", *images, "--matcher", folder / "run", "--no-quicklook") == 0
+    assert (
+        command("track", *images, "--matcher", folder / "run", "--stride", "1", "--no-quicklook")
+        == 0
+    )
     said = capsys.readouterr().err
     assert "secondary: the relative scatter" in said
     assert "--matcher default" in said
@@ -88,7 +94,10 @@ def test_a_run_that_is_not_complete_says_so(folder, capsys):
     for name in ("a.tif", "b.tif"):
         write(folder / name, image)
     images = (folder / "a.tif", folder / "b.tif", folder / "out.tif")
-    assert command("track", *images, "--matcher", folder / "run", "--no-quicklook") == 0
+    assert (
+        command("track", *images, "--matcher", folder / "run", "--stride", "1", "--no-quicklook")
+        == 0
+    )
     assert "stopped at step 1: its sigma is not calibrated" in capsys.readouterr().err
 
 

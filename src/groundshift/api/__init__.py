@@ -15,18 +15,17 @@ import xarray as xr
 
 from groundshift import field, grid, tile
 from groundshift.api import choice, coregistration, guard
+from groundshift.api.choice import is_name
 from groundshift.api.simulation import simulate
 from groundshift.errors import GridError, GroundshiftError, ImageError, MatcherError
 from groundshift.io import radiometry as kinds
 from groundshift.io.blocks import single
 from groundshift.types import Matcher
 
-__all__ = ["NAMES", "simulate", "track"]
+__all__ = ["is_name", "simulate", "track"]
 
 log = logging.getLogger(__name__)
 
-NAMES = (choice.AUTO, choice.DEFAULT)
-"""Names that `track` takes for a matcher."""
 ALIASED = 0.55
 """Cycles per pixel of single-look speckle from which aliasing outweighs a good match's sigma."""
 LEAN = 0.6
@@ -57,11 +56,12 @@ def track(  # noqa: PLR0913 - the verb: one keyword for each decision that is th
         on one grid: the secondary is resampled onto the reference's where it has to be.
     matcher
         "default" matches with several window sizes from coarse to fine; "auto" lets a trained net
-        refine a search, where the images are like those that it was trained on. Or a matcher of
-        your own, whose pixels are those that are matched: half as large as the input's for complex
-        images, which are oversampled.
+        refine a search, where the images are like those that it was trained on. The name of
+        weights that come with groundshift, or the folder of a training run: that net in any case.
+        Or a matcher of your own, whose pixels are those that are matched: half as large as the
+        input's for complex images, which are oversampled.
     search
-        Largest displacement that "auto" and "default" look for, pixels; 4 are in any case.
+        Largest displacement that those with a name look for, pixels; 4 are in any case.
     stride
         Pixels from one of their results to the next: 1, 2, 4, 8 or 16.
     prior
@@ -241,8 +241,8 @@ def _matcher(matcher: Matcher | str, search: int | None, stride: int | None, sca
     for name, value in (("search", search), ("stride", stride)):
         if value is not None:
             raise MatcherError(
-                f"{name}={value} belongs to 'auto' and 'default'; with a matcher of your own, "
-                f"write it there, as in NCC({name}={value})"
+                f"{name}={value} belongs to 'auto', 'default' and trained nets; with a matcher of "
+                f"your own, write it there, as in NCC({name}={value})"
             )
     if not isinstance(matcher, Matcher):
         raise MatcherError(

@@ -14,9 +14,14 @@ from groundshift.nets.refine import learned
 from groundshift.types import Matcher
 
 AUTO, DEFAULT = "auto", "default"
-"""Names that `track` takes for a matcher."""
+"""Names that `track` takes for a matcher, beside those of weights."""
 
 log = logging.getLogger(__name__)
+
+
+def is_name(text: str) -> bool:
+    """Whether `named` knows it: "auto", "default", weights of the package, a run's folder."""
+    return text in (AUTO, DEFAULT, *weights.names()) or weights.is_run(text)
 
 
 def named(name: str, search: int | None, stride: int | None, scale: int) -> Matcher:
@@ -26,16 +31,16 @@ def named(name: str, search: int | None, stride: int | None, scale: int) -> Matc
     ----------
     name
         "default" is classical. "auto" is learned, or the default where no weights come with the
-        package; `suited` has the last word.
+        package; `suited` has the last word. Any other name is that of weights.
     search, stride
         As for :func:`groundshift.track`.
     scale
         Pixels that are matched for each of the input, along one side.
     """
-    if name not in (AUTO, DEFAULT):
+    if not is_name(name):
         raise MatcherError(
-            f"matcher={name!r} is not known; pass 'auto', 'default', or an object such as "
-            "groundshift.matchers.NCC(window=64)"
+            f"matcher={name!r} is not known; pass 'auto', 'default', the folder of a training run, "
+            "or an object such as groundshift.matchers.NCC(window=64)"
         )
     preset = signature(matchers.default).parameters
     far: int = preset["search"].default if search is None else search
@@ -47,9 +52,9 @@ def named(name: str, search: int | None, stride: int | None, scale: int) -> Matc
         kind = " for complex images" if scale > 1 else ""
         choices = " or ".join(", ".join(map(str, offered)).rsplit(", ", 1))
         raise MatcherError(f"stride={step} is not offered{kind}; pass stride={choices}")
-    if name == AUTO and weights.STANDARD in weights.names():
-        return learned(weights.STANDARD, scale * far, scale * step)
-    return matchers.default(search=scale * far, stride=scale * step)
+    if name == DEFAULT or (name == AUTO and weights.STANDARD not in weights.names()):
+        return matchers.default(search=scale * far, stride=scale * step)
+    return learned(weights.STANDARD if name == AUTO else name, scale * far, scale * step)
 
 
 def suited(

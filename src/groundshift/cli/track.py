@@ -61,22 +61,23 @@ def track(  # noqa: PLR0913 - one option for each decision that is the user's
         typer.Option(
             metavar="TEXT",
             help="auto: a trained net where the images suit it, else default: several windows. Or "
-            "as `groundshift matchers` says, for example 'NCC(window=64, stride=16)'.",
+            "the folder of a training run, or as `groundshift matchers` says, for example "
+            "'NCC(window=64, stride=16)'.",
         ),
     ] = "auto",
     search: Annotated[
         int | None,
         typer.Option(
             metavar="PIXELS",
-            help="Largest displacement that auto and default look for, pixels; never less than 4. "
-            "Default: 64.",
+            help="Largest displacement that auto, default and trained nets look for, pixels; never "
+            "less than 4. Default: 64.",
         ),
     ] = None,
     stride: Annotated[
         int | None,
         typer.Option(
             metavar="PIXELS",
-            help="Pixels between results of auto and default: 1, 2, 4, 8 or 16. Default: 4.",
+            help="Pixels between their results: 1, 2, 4, 8 or 16. Default: 4.",
         ),
     ] = None,
     prior: Annotated[
@@ -166,7 +167,7 @@ def track(  # noqa: PLR0913 - one option for each decision that is the user's
     check_out(out, [reference, secondary, prior, stable, mask], picture)
     from groundshift import api, config, field, io
 
-    chosen = matcher if matcher in api.NAMES else config.matcher_from(matcher)
+    chosen = matcher if api.is_name(matcher) else config.matcher_from(matcher)
     options = {"band": band_of(band), "nodata": nodata}
     first = io.open_image(reference, time=reference_time, mask=mask, **options)
     second = io.open_image(secondary, time=secondary_time, **options)
