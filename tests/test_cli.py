@@ -175,6 +175,14 @@ class TestOthers:
         ):
             assert part in text
 
+    def test_info_on_a_band_of_a_field(self, pair, tmp_path, capsys):
+        run("track", *pair, tmp_path / "m.tif", "--matcher", MATCHER, "--no-quicklook")
+        capsys.readouterr()
+        assert run("info", tmp_path / "m.tif", "--band", "3") == 0
+        text = capsys.readouterr().out
+        assert "m.tif: image" in text
+        assert "displacement field" not in text
+
     def test_info_on_images(self, pair, tmp_path, capsys):
         assert run("info", pair[0]) == 0
         text = capsys.readouterr().out

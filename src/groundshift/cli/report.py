@@ -48,7 +48,9 @@ def summary(result: xr.Dataset) -> list[str]:
 
 
 def file(path: str, band: int | str | None) -> list[str]:
-    """Say what a file is: a field if it can be, an image otherwise."""
+    """Say what a file is: a field if it can be and no band is asked for, an image otherwise."""
+    if band is not None:
+        return [f"{path}: image", *_image(path, band)]
     try:
         return [f"{path}: displacement field", *_field(io.open_field(path))]
     except GroundshiftError as not_a_field:
