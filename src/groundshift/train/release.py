@@ -42,7 +42,7 @@ in its 68 and 95 % intervals; {band:.3g} sigma hold 90 %.
 For pairs of radar amplitudes or of optical images whose calm ground is like that of the training:
 {span}. `track` warns of others.
 It does not know single-look radar that is detected without oversampling from texture (aliasing
-pulls it towards whole pixels), nor periodic patterns from others.
+pulls it towards whole pixels), nor patterns that repeat in two directions from others.
 
 Apache-2.0, as the package; the sources below are only listed for where texture is from.
 
