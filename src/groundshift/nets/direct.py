@@ -1,0 +1,73 @@
+"""What nets have in common that regress a displacement at once.
+
+They see both images standardised, the secondary through a first guess where there is one, and give
+what is missing. As published there is none: what they can measure ends where their training did.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import avg_pool2d
+
+from groundshift.interpolate import nearest_cells, shift_cells
+from groundshift.nets.any import Direct
+from groundshift.nets.cells import WARP, mean, repeat, squares_of
+from groundshift.nets.hourglass import enlarged
+from groundshift.nets.images import TAPS, Images
+
+AROUND = 9
+"""Side of the windows in which images are correlated under a displacement, squares of `WARP`."""
+
+
+class Regressed(NamedTuple):
+    """What a net makes of a pair."""
+
+    shift: Tensor
+    """The guess that was followed, ``(B, 2, H, W)``, pixels."""
+    flows: list[Tensor]
+    """What is missing, ``(B, 2, h, w)``, pixels, from coarse to fine."""
+    stride: int
+    """Pixels from one value of the finest to the next."""
+
+    @property
+    def flow(self) -> Tensor:
+        """Displacement of each pixel, ``(B, 2, H, W)``."""
+        return self.shift + enlarged(self.flows[-1], self.stride)
+
+
+def regress(net: Direct, images: Images, guess: Tensor) -> Regressed:
+    """Run a net.
+
+    Parameters
+    ----------
+    net
+        The net.
+    images
+        Both images; sides are multiples of the net's period.
+    guess
+        Displacement to follow first, ``(B, 2, H, W)``, pixels, without NaN.
+    """
+    shift = squares_of(guess)
+    secondary, known = _seen(images, shift)
+    pair = torch.stack([images.reference, secondary], 1) * known[:, None]
+    return Regressed(repeat(shift, WARP), net(pair, known[:, None]), net.plan.stride)
+
+
+def alike(images: Images, flow: Tensor) -> Tensor:
+    """Correlate both images under a displacement, in windows of 36 px, ``(B, H, W)``."""
+    secondary, known = _seen(images, squares_of(flow))
+    a, b = images.reference * known, secondary * known
+    products = avg_pool2d(torch.stack([known, a, b, a * a, b * b, a * b], 1), WARP)
+    n, a, b, aa, bb, ab = mean(products, AROUND).unbind(1)
+    n = n.clamp(min=1e-6)
+    spread = ((aa / n - (a / n) ** 2) * (bb / n - (b / n) ** 2)).clamp(min=1e-12).sqrt()
+    return repeat((ab / n - a * b / n**2) / spread, WARP)
+
+
+def _seen(images: Images, shift: Tensor) -> tuple[Tensor, Tensor]:
+    """See the secondary through the displacement of squares; and where both images are known."""
+    dy, dx = shift.unbind(1)
+    margin = images.margin
+    known = images.known * nearest_cells(images.inside, dy, dx, WARP, margin + 1)
+    return shift_cells(images.secondary, dy, dx, WARP, margin, TAPS, stepped=True) * known, known

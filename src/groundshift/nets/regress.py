@@ -1,0 +1,137 @@
+"""Nets that regress a displacement at once, as matchers."""
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+from torch.nn.functional import avg_pool2d
+
+from groundshift.errors import MatcherError
+from groundshift.matchers.follow import follow_margin
+from groundshift.matchers.presets import STRIDES
+from groundshift.matchers.stage import Called, where
+from groundshift.matchers.windows import up_to
+from groundshift.nets.any import Direct
+from groundshift.nets.area import planes_of
+from groundshift.nets.cells import LONGEST, WARP
+from groundshift.nets.direct import AROUND, alike, regress
+from groundshift.nets.fusion import Fusion
+from groundshift.nets.guess import GAP, SQUARE, filled
+from groundshift.nets.images import SURROUNDINGS, TAPS, Images
+from groundshift.nets.weights import load
+from groundshift.types import Estimate
+
+PLANES = 4
+"""Displacement, correlation, and what counts."""
+FAR = 16
+"""Pixels that a net can add to what it starts from; more is seen as no data."""
+ERRORS = "errors"
+"""Detail of weights: pairs of a correlation and the error, pixels, that 68 % of what correlated as
+much did not exceed."""
+
+
+@dataclass(frozen=True)
+class Regress(Called):
+    """A trained net that regresses a displacement at once, from both whitened images.
+
+    Sigma is what errors were on validation samples where the images, seen through the result,
+    correlated as much; there is none before training is complete.
+
+    Parameters
+    ----------
+    weights
+        Name of weights that come with groundshift, or the folder of a training run.
+    stride
+        Pixels between results: 1, 2, 4, 8 or 16.
+    reach
+        Largest prior displacement that is followed, pixels.
+    """
+
+    weights: str
+    stride: int = 1
+    reach: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what the net cannot do."""
+        if self.stride not in STRIDES:
+            raise MatcherError(
+                f"Regress(stride={self.stride}) is not offered; use one of {STRIDES}"
+            )
+        if self.reach < 0:
+            raise MatcherError("reach must not be negative")
+
+    @property
+    def net(self) -> Direct:
+        """The net."""
+        net = load(self.weights).net
+        if isinstance(net, Fusion):
+            raise MatcherError(f"{self.weights} refines what a search found; use learned()")
+        return net
+
+    @property
+    def search(self) -> int:
+        """How far a result can be from the prior, pixels."""
+        return FAR
+
+    @property
+    def context(self) -> int:
+        """Pixels of reference, and of prior, used beyond the area reported on."""
+        standard = SQUARE * (SURROUNDINGS // 2 + 1)
+        compared = WARP * (AROUND // 2 + 1)
+        gaps = SQUARE * (GAP // 2 + 1)
+        return up_to(self.net.plan.reach + standard + compared + gaps, self.period)
+
+    @property
+    def halo(self) -> int:
+        """Context pixels on each side."""
+        return self.context + follow_margin(self.reach + self.search) + TAPS
+
+    @property
+    def period(self) -> int:
+        """Shift of the input that shifts the output alike."""
+        return math.lcm(self.net.plan.period, WARP)
+
+    @property
+    def bytes_per_pixel(self) -> int:
+        """Working memory per pixel of the input, an upper estimate."""
+        return self.net.bytes_per_pixel + 200
+
+    def match(
+        self, reference: Tensor, secondary: Tensor, prior: Tensor | None, margin: int
+    ) -> Estimate:
+        """Match inputs that carry `margin` pixels of context, at least the halo."""
+        images = reference, secondary, prior
+        planes = planes_of(self._found, PLANES, self.period, self.context, images, margin)
+        if self.stride > 1:
+            planes = avg_pool2d(planes, self.stride)
+        dy, dx, correlation, there = planes.unbind(0)
+        details = load(self.weights).details
+        sigma = sigma_of(correlation, details.get(ERRORS, ()))
+        good = (there > 0.5) & ~(sigma > LONGEST)
+        return where(good, Estimate(dy, dx, sigma, sigma.clone(), correlation.clamp(0, 1)))
+
+    def _found(self, reference: Tensor, secondary: Tensor, prior: Tensor | None) -> Tensor:
+        """Run the net."""
+        net = self.net.to(reference.device)
+        with torch.inference_mode():
+            guess, known = reference.new_zeros(2, *reference.shape), None
+            if prior is not None:
+                there = torch.where(torch.isnan(reference), torch.nan, prior)
+                guess, known = filled(there)
+                reference = torch.where(known, reference, torch.nan)
+            images = Images.of(reference[None], secondary[None])
+            flow = regress(net, images, guess[None]).flow
+            there = (~torch.isnan(reference)).to(flow.dtype)
+            return torch.cat([*flow, alike(images, flow), there[None]])
+
+
+def sigma_of(correlation: Tensor, table: list[tuple[float, float]] | tuple[()]) -> Tensor:
+    """Look errors up, between the entries of a table by interpolation; NaN without one."""
+    if not table:
+        return torch.full_like(correlation, torch.nan)
+    found = torch.full_like(correlation, table[0][1])
+    for (low, one), (high, other) in pairwise(table):
+        found += ((correlation - low) / (high - low)).clamp(0, 1) * (other - one)
+    return found
