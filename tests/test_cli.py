@@ -259,7 +259,7 @@ class TestOthers:
         *others, largest = map(str, STRIDES)
         search, stride = (p.default for p in inspect.signature(default).parameters.values())
         choices = f"{', '.join(others)} or {largest}. Default: {stride}."
-        assert f"results of auto and default: {choices}" in text
+        assert f"Pixels between their results: {choices}" in text
         assert f"never less than 4. Default: {search}." in text
 
     def test_help_counts_the_bands(self, pair, tmp_path, capsys, monkeypatch):

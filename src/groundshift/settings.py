@@ -30,6 +30,8 @@ SCALARS = {
     float: "a number",
     str: "text",
 }
+NAME = "name"
+"""Key by which one of several dataclasses is chosen."""
 
 T = TypeVar("T")
 
@@ -149,8 +151,9 @@ def _value(value: Any, hint: Any, where: str) -> Any:
         return _any_of(value, typing.get_args(hint), where)
     if typing.get_origin(hint) is tuple:
         return _tuple(value, hint, where)
-    if value is None and hint in (None, type(None)):
-        return None
+    chosen = typing.get_origin(hint) is typing.Literal  # by its name, already
+    if chosen or (value is None and hint in (None, type(None))):
+        return value
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     # Not isinstance: True is no number.
@@ -160,6 +163,8 @@ def _value(value: Any, hint: Any, where: str) -> Any:
 
 
 def _any_of(value: Any, hints: tuple[Any, ...], where: str) -> Any:
+    if named := {hint.name: hint for hint in hints if hasattr(hint, NAME)}:
+        return _named(value, named, where)
     *others, last = hints
     for hint in others:
         try:
@@ -167,6 +172,18 @@ def _any_of(value: Any, hints: tuple[Any, ...], where: str) -> Any:
         except GroundshiftError:
             continue
     return _value(value, last, where)
+
+
+def _named(value: Any, named: dict[str, type], where: str) -> Any:
+    """Make one of several dataclasses by its name; the first, if none is given."""
+    if not isinstance(value, Mapping):
+        raise GroundshiftError(f"{where} must be keys and values, 'key: value'")
+    name = value.get(NAME, next(iter(named)))
+    if name not in named:
+        close = difflib.get_close_matches(str(name), named, 1)
+        meant = f"did you mean {close[0]!r}? " if close else ""
+        raise GroundshiftError(f"{where}.{NAME} is {name!r}; {meant}there are: {', '.join(named)}")
+    return _dataclass(value, named[name], where)
 
 
 def _is_pair(value: Any) -> bool:

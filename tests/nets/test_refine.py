@@ -119,7 +119,7 @@ class TestWeights:
         net, recipe = FusionConfig(widths=(4, 4, 4)), Recipe(size=64)
         config = TrainConfig(net, recipe, steps=9, batch=1, pool=2, samples=0)
         train(config, tmp_path, workers=0, seconds=0)
-        assert weights.load(str(tmp_path)).details == {"step": 1}
+        assert weights.load(str(tmp_path)).details == {"step": 1, "guess": "search"}
 
     def test_nothing_there(self, tmp_path):
         with pytest.raises(MatcherError, match="there are no weights"):

@@ -11,6 +11,7 @@ import xarray as xr
 from groundshift.io.radiometry import windows_of
 from groundshift.nets import domain
 from groundshift.nets.refine import Refine
+from groundshift.nets.regress import Regress
 from groundshift.nets.weights import load
 from groundshift.types import Matcher
 
@@ -64,8 +65,8 @@ def warn(text: str) -> None:
     )
 
 
-def _nets(part: Any) -> Iterator[Refine]:
-    if isinstance(part, Refine):
+def _nets(part: Any) -> Iterator[Refine | Regress]:
+    if isinstance(part, Refine | Regress):
         yield part
     elif isinstance(part, tuple):
         for each in part:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from groundshift import filters, matchers
 from groundshift.nets.refine import Refine, learned
+from groundshift.nets.regress import Regress
 
 DEFAULT, LEARNED = "default", "learned"
 """Names of the default matcher, and of those with trained nets, in expressions."""
@@ -72,7 +73,7 @@ def registry() -> dict[str, type]:
 
 
 def _matchers() -> tuple[type, ...]:
-    return (*typing.get_args(matchers.AnyMatcher), Refine)
+    return (*typing.get_args(matchers.AnyMatcher), Refine, Regress)
 
 
 def _filters() -> list[type]:

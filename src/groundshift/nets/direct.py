@@ -54,15 +54,21 @@ def regress(net: Direct, images: Images, guess: Tensor) -> Regressed:
     return Regressed(repeat(shift, WARP), net(pair, known[:, None]), net.plan.stride)
 
 
-def alike(images: Images, flow: Tensor) -> Tensor:
-    """Correlate both images under a displacement, in windows of 36 px, ``(B, H, W)``."""
+def alike(images: Images, flow: Tensor) -> tuple[Tensor, Tensor]:
+    """Correlate both images under a displacement, in windows of 36 px.
+
+    Returns
+    -------
+    tuple of Tensor
+        The correlation and the share of each window that both images show, ``(B, H, W)``.
+    """
     secondary, known = _seen(images, squares_of(flow))
     a, b = images.reference * known, secondary * known
     products = avg_pool2d(torch.stack([known, a, b, a * a, b * b, a * b], 1), WARP)
     n, a, b, aa, bb, ab = mean(products, AROUND).unbind(1)
-    n = n.clamp(min=1e-6)
+    share, n = n, n.clamp(min=1e-6)
     spread = ((aa / n - (a / n) ** 2) * (bb / n - (b / n) ** 2)).clamp(min=1e-12).sqrt()
-    return repeat((ab / n - a * b / n**2) / spread, WARP)
+    return repeat((ab / n - a * b / n**2) / spread, WARP), repeat(share, WARP)
 
 
 def _seen(images: Images, shift: Tensor) -> tuple[Tensor, Tensor]:

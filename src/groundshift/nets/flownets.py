@@ -5,6 +5,7 @@ colour: 38,662,992 parameters, a displacement every 4 pixels.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 from groundshift.nets.hourglass import DEEP, JOINED, Hourglass, Plan, Step
 
@@ -26,6 +27,7 @@ class FlowNetSConfig:
 
     width: float = 1.0
     """Times as many channels as published."""
+    name: Literal["flownets"] = "flownets"
 
 
 class FlowNetS(Hourglass):

@@ -6,6 +6,7 @@ synthetic earthquakes.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 from groundshift.nets.hourglass import DEEP, Hourglass, Plan, Step
 
@@ -31,6 +32,7 @@ class FlowNetSDConfig:
 
     width: float = 1.0
     """Times as many channels as published."""
+    name: Literal["flownetsd"] = "flownetsd"
 
 
 class FlowNetSD(Hourglass):

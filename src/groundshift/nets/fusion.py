@@ -9,7 +9,7 @@ tiles cannot be told and a shift of both images shifts the result.
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -63,6 +63,7 @@ class FusionConfig:
     """How often it refines what the first iteration settled; each costs as much."""
     settle: bool = True
     """Whether there is that first iteration."""
+    name: Literal["fusion"] = "fusion"
 
 
 class Prediction(NamedTuple):

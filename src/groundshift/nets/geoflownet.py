@@ -5,6 +5,7 @@ All kernels are of 3 x 3; 38,002,512 parameters, a displacement for every pixel.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 from groundshift.nets.hourglass import DEEP, JOINED, Hourglass, Plan, Step
 
@@ -26,6 +27,7 @@ class GeoFlowNetConfig:
 
     width: float = 1.0
     """Times as many channels as published."""
+    name: Literal["geoflownet"] = "geoflownet"
 
 
 class GeoFlowNet(Hourglass):

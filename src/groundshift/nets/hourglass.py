@@ -121,6 +121,7 @@ class Hourglass(nn.Module):
         super().__init__()
         self.plan = plan
         channels = {step.name: _narrowed(step.outside, width) for step in plan.encoder}
+        self._channels = channels
         inside = (IMAGES, *channels.values())
         self.encoder = nn.ModuleDict(
             {
@@ -144,6 +145,13 @@ class Hourglass(nn.Module):
             if plan.between:
                 self.between.append(nn.Conv2d(n, wide, 3, 1, 1))
             self.flow.append(_flow(wide if plan.between else n))
+
+    @property
+    def bytes_per_pixel(self) -> int:
+        """Memory for each pixel of the images, an upper estimate: what the finest levels hold."""
+        strides = self.plan.strides
+        held = sum(self._channels[name] / strides[name] ** 2 for name in strides)
+        return round(3 * 4 * held)
 
     def forward(self, images: Tensor, known: Tensor) -> list[Tensor]:
         """Predict displacements.

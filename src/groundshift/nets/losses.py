@@ -1,12 +1,13 @@
 """What a net is trained for: small errors where physics allows them, and a sigma that is true."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
+from torch.nn.functional import avg_pool2d, binary_cross_entropy_with_logits, logsigmoid
 
 from groundshift.nets.fusion import Found, Prediction
 
@@ -18,6 +19,9 @@ OPTICAL = 0.012
 """Scale of errors of optical images, for which there is no such law, pixels."""
 NEAR = 6.0
 """Pixels from a jump within which gradients count more."""
+
+SCALES = (0.005, 0.01, 0.02, 0.08, 0.32)
+"""Weights of the end-point errors of scales, from fine to coarse, as published."""
 
 
 @dataclass(frozen=True)
@@ -142,3 +146,29 @@ def _slope(flow: Tensor, truth: Truth) -> Tensor:
     moves = variance > (3 * truth.scale.mean((1, 2))[:, None]) ** 2
     departure = (1 - covariance / variance.clamp(min=1e-6)) ** 2
     return (departure.clamp(max=1) * moves).sum() / moves.numel()
+
+
+def scales_loss(flows: Sequence[Tensor], target: Tensor, measurable: Tensor) -> Tensor:
+    """Sum end-point errors over scales, as the FlowNet family is trained (Dosovitskiy et al. 2015).
+
+    They are summed over the values of each scale, weighted, and divided by what the finest has.
+
+    Parameters
+    ----------
+    flows
+        Displacements ``(B, 2, h, w)``, pixels, from coarse to fine.
+    target
+        What they should be, ``(B, 2, H, W)``.
+    measurable
+        Where they count, bool ``(B, H, W)``.
+    """
+    total = target.new_zeros(())
+    counts = measurable[:, None].to(target.dtype)
+    for flow, weight in zip(reversed(flows), SCALES, strict=False):
+        times = target.shape[-1] // flow.shape[-1]
+        share = avg_pool2d(counts, times)
+        level = avg_pool2d(target * counts, times) / share.clamp(min=1e-6)
+        error = ((flow - level).square().sum(1) + 1e-8).sqrt()
+        total = total + weight / SCALES[0] * (error * share[:, 0]).sum()
+    finest = target.shape[-1] // flows[-1].shape[-1]
+    return total / avg_pool2d(counts, finest).sum().clamp(min=1)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, pad
+from torch.nn.functional import avg_pool2d
 
 from groundshift.errors import MatcherError
 from groundshift.matchers.compose import CoarseToFine, Filtered, MultiWindow
@@ -14,15 +14,19 @@ from groundshift.matchers.halved import Halved
 from groundshift.matchers.ncc import NCC
 from groundshift.matchers.peak import PRECISION, Gaussian
 from groundshift.matchers.presets import STRIDES, WHITEN
-from groundshift.matchers.stage import Called, crop, known_part, where
+from groundshift.matchers.stage import Called, where
 from groundshift.matchers.windows import up_to
+from groundshift.nets.area import planes_of
 from groundshift.nets.calibrated import UNCALIBRATED, calibrated
 from groundshift.nets.cells import LONGEST
-from groundshift.nets.fusion import PERIOD, reach
+from groundshift.nets.fusion import PERIOD, Fusion, reach
 from groundshift.nets.guess import GAP, SQUARE, filled
+from groundshift.nets.regress import Regress
 from groundshift.nets.weights import STANDARD, load
 from groundshift.types import Estimate, Matcher
 
+PLANES = 6
+"""Displacement, variances, probability of no measurement, and what counts."""
 DOUBT = 0.5
 """Probability of not being measurable from which on a pixel is left out."""
 
@@ -84,26 +88,8 @@ class Refine(Called):
         self, reference: Tensor, secondary: Tensor, prior: Tensor | None, margin: int
     ) -> Estimate:
         """Match inputs that carry `margin` pixels of context, at least the halo."""
-        outer = self.context
-        rows, columns = (n - 2 * margin for n in reference.shape)
-        # Whole periods: the net's cells must not depend on where the area ends.
-        below, beside = (up_to(n, PERIOD) - n for n in (rows, columns))
-        ends = (0, beside, 0, below)
-        edge = margin - outer
-        area = pad(crop(reference, edge), ends, value=torch.nan)
-        part = known_part(area, PERIOD)
-        if part is None:
-            planes = area.new_zeros(6, rows, columns)
-        else:
-            around = tuple(slice(cut.start, cut.stop + 2 * edge) for cut in part)
-            wide = pad(secondary, ends, value=torch.nan)[around]
-            if prior is not None:
-                prior = pad(crop(prior, edge), ends, value=torch.nan)[(..., *part)]
-            found = self._found(area[part], wide, prior)
-            inner = [_inner(cut, outer, n) for cut, n in zip(part, (rows, columns), strict=True)]
-            # Only now: what the net needs in between decides the memory.
-            planes = area.new_zeros(6, rows, columns)
-            planes[:, *(to for to, _ in inner)] = found[:, *(of for _, of in inner)]
+        images = reference, secondary, prior
+        planes = planes_of(self._found, PLANES, PERIOD, self.context, images, margin)
         if self.stride > 1:
             planes = avg_pool2d(planes, self.stride)
         dy, dx, var_y, var_x, doubt, there = planes.unbind(0)
@@ -132,13 +118,6 @@ class Refine(Called):
             return torch.cat([*found.flow, *variance, *found.invalid.sigmoid(), there[None]])
 
 
-def _inner(cut: slice, outer: int, size: int) -> tuple[slice, slice]:
-    """Where a part of an area goes in its inner `size`, and what of the part that is."""
-    first, last = max(cut.start, outer), min(cut.stop, outer + size)
-    last = max(first, last)
-    return slice(first - outer, last - outer), slice(first - cut.start, last - cut.start)
-
-
 def searched(search: int = 32) -> CoarseToFine:
     """Return the search that precedes a net, in training as in use; images are whitened before.
 
@@ -155,32 +134,41 @@ def searched(search: int = 32) -> CoarseToFine:
 
 
 def learned(weights: str = STANDARD, search: int = 32, stride: int = 1) -> Filtered:
-    """Whiten, search coarse to fine, then refine by a trained net, as often as it was trained to.
+    """Whiten, and match by a trained net; first search coarse to fine, if it was trained behind it.
 
     Parameters
     ----------
     weights
         As for `Refine`.
     search
-        Largest displacement looked for in each direction, pixels; 4 are looked for in any case.
+        Largest displacement looked for in each direction, pixels; 4 are looked for in any case. A
+        net that goes without a search finds what it was trained to.
     stride
         Pixels between results: 1, 2, 4, 8 or 16.
     """
-    iterations = load(weights).net.config.iterations
-    stages = (*searched(search).stages, Refine(weights, stride, iterations))
-    return Filtered(WHITEN, CoarseToFine(stages))
+    net, details = load(weights)
+    own = (
+        Refine(weights, stride, net.config.iterations)
+        if isinstance(net, Fusion)
+        else Regress(weights, stride)
+    )
+    if details.get("guess") == "none":
+        return Filtered(WHITEN, own)
+    return Filtered(WHITEN, CoarseToFine((*searched(search).stages, own)))
 
 
 def learned_arguments(matcher: Matcher) -> dict[str, str | int] | None:
     """Return the arguments with which `learned` makes this matcher; None if there are none."""
-    inner = matcher.matcher if isinstance(matcher, Filtered) else None
-    stages = inner.stages if isinstance(inner, CoarseToFine) else ()
-    if not stages or not isinstance(stages[0], Halved) or not isinstance(stages[-1], Refine):
+    net = matcher.matcher if isinstance(matcher, Filtered) else None
+    arguments: dict[str, str | int] = {}
+    if isinstance(net, CoarseToFine):
+        arguments["search"] = net.stages[0].search
+        net = net.stages[-1]
+    if not isinstance(net, Refine | Regress):
         return None
-    net = stages[-1]
-    arguments = {"weights": net.weights, "search": stages[0].search, "stride": net.stride}
+    arguments = {"weights": net.weights, **arguments, "stride": net.stride}
     try:
-        made = learned(net.weights, stages[0].search, net.stride)
+        made = learned(**arguments)  # type: ignore[arg-type]
     except MatcherError:  # the weights are elsewhere
         return None
     return arguments if made == matcher else None

@@ -25,6 +25,8 @@ from groundshift.types import Estimate
 
 PLANES = 4
 """Displacement, correlation, and what counts."""
+LEAST = 0.2
+"""Share of a window that both images must show for a result: in a corner they show a quarter."""
 FAR = 16
 """Pixels that a net can add to what it starts from; more is seen as no data."""
 ERRORS = "errors"
@@ -123,8 +125,9 @@ class Regress(Called):
                 reference = torch.where(known, reference, torch.nan)
             images = Images.of(reference[None], secondary[None])
             flow = regress(net, images, guess[None]).flow
-            there = (~torch.isnan(reference)).to(flow.dtype)
-            return torch.cat([*flow, alike(images, flow), there[None]])
+            correlation, share = alike(images, flow)
+            there = ~torch.isnan(reference) & (share > LEAST)
+            return torch.cat([*flow, correlation, there.to(flow.dtype)])
 
 
 def sigma_of(correlation: Tensor, table: list[tuple[float, float]] | tuple[()]) -> Tensor:

@@ -6,6 +6,7 @@ fewer levels (672,216 parameters, every 2 pixels).
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 from groundshift.errors import MatcherError
 from groundshift.nets.hourglass import DEEP, JOINED, Hourglass, Plan, Step
@@ -33,6 +34,7 @@ class StrainNetConfig:
     """"f", "h" or "l"."""
     width: float = 1.0
     """Times as many channels as published."""
+    name: Literal["strainnet"] = "strainnet"
 
     def __post_init__(self) -> None:
         """Refuse others."""

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import torch
 
 from groundshift.errors import MatcherError
-from groundshift.nets.fusion import Fusion, FusionConfig
+from groundshift.nets.any import AnyNet, config_of, net_of
 
 HERE = Path(__file__).parent / "trained"
 """Weights that come with the package."""
@@ -28,7 +28,7 @@ NAME, STATE = "weights.safetensors", "state.pt"
 class Trained(NamedTuple):
     """A net and how it came about."""
 
-    net: Fusion
+    net: AnyNet
     details: dict[str, Any]
     """Steps, calibration and so on, as they were saved."""
 
@@ -38,7 +38,7 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in HERE.glob("*.safetensors")))
 
 
-def keep(net: Fusion, path: Path, details: dict[str, Any], *, half: bool = False) -> None:
+def keep(net: AnyNet, path: Path, details: dict[str, Any], *, half: bool = False) -> None:
     """Write weights, under a temporary name first.
 
     Parameters
@@ -124,7 +124,7 @@ def _load(path: Path, _changed: int, device: torch.device) -> Trained:
             raise MatcherError(f"{path} is damaged; install groundshift again")
     try:
         config, tensors, details = (_from_state if path.suffix == ".pt" else _from_file)(path)
-        net = Fusion(FusionConfig(**{**config, "widths": tuple(config["widths"])}))
+        net = net_of(config_of(config))
         net.load_state_dict(tensors)
     except Exception as error:  # whatever a file that is no such file leads to
         reason = " ".join(str(error).split())[:200]
@@ -150,4 +150,5 @@ def _from_file(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor], dic
 
 def _from_state(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor], dict[str, Any]]:
     state = torch.load(path, map_location="cpu", weights_only=True)
-    return state["config"], state["average"], {"step": state["step"]}
+    details = {"step": state["step"], "guess": state.get("guess", "search")}
+    return state["config"], state["average"], details

@@ -15,11 +15,11 @@ from torch import Tensor, nn
 
 from groundshift.errors import OutputError
 from groundshift.nets.guess import filled, first_guess
-from groundshift.nets.losses import Truth, error_scale, loss
 from groundshift.synth.bank import Bank
 from groundshift.synth.recipe import check
 from groundshift.synth.stream import Item, Stream
 from groundshift.train.config import PRESETS, TrainConfig
+from groundshift.train.objective import mean_error, outcome, truth_of
 from groundshift.train.pool import Pool, with_search
 from groundshift.train.ranks import any_of, average_gradients, join, rank
 from groundshift.train.record import Record, Report
@@ -136,14 +136,10 @@ def advance(config: TrainConfig, state: State, pool: Pool) -> dict[str, float]:
     """Make one step; return the parts of the loss of the last iteration, and the error in px."""
     generator = torch.Generator().manual_seed(hash((config.seed, state.step, rank())) % 2**63)
     batch = pool.batch(state.step, generator)
-    guess, known = _guess(config, batch, generator)
-    reference = torch.where(known, batch["reference"], torch.nan)
+    guess = _guess(config, batch, generator)
     for group in state.optimizer.param_groups:
         group["lr"] = rate_at(config, state.step)
-    single = state.step < config.first
-    found = state.net(reference, batch["secondary"], guess, 1 if single else None)
-    truth = truth_of(batch)
-    total, parts = loss(found, truth, config.weights)
+    total, parts, flow = outcome(config, state.net, batch, guess, state.step)
     state.optimizer.zero_grad(set_to_none=True)
     total.backward()
     average_gradients(state.net)
@@ -155,8 +151,9 @@ def advance(config: TrainConfig, state: State, pool: Pool) -> dict[str, float]:
     with torch.no_grad():
         for mean, value in zip(state.average.parameters(), state.net.parameters(), strict=True):
             mean.lerp_(value, 1 - keep)
-        parts["pixels"] = _mean_error(found.predictions[-1].flow, truth)
-        parts["guess"] = _mean_error(guess, truth)
+        truth = truth_of(batch)
+        parts["pixels"] = mean_error(flow, truth)
+        parts["guess"] = mean_error(guess[0], truth)
     return {name: float(value) for name, value in parts.items()}
 
 
@@ -169,20 +166,6 @@ def rate_at(config: TrainConfig, step: int) -> float:
     rise = (step + 1) / max(1, config.warmup)
     fall = (config.steps - step) / max(1.0, config.cool * config.steps)
     return config.rate * min(1.0, rise, 1 - (1 - min(1.0, fall)) ** 0.5)
-
-
-def truth_of(batch: Item) -> Truth:
-    """Take from a batch what it should give."""
-    scale = error_scale(batch["coherence"], batch["bandwidth"])
-    measurable = batch["measurable"]
-    seen = batch["valid"] | measurable
-    return Truth(batch["motion"], seen, measurable, batch["distance"], scale)
-
-
-def _mean_error(flow: Tensor, truth: Truth) -> Tensor:
-    """Mean absolute error, pixels."""
-    error = (flow - truth.motion).abs().mean(1)
-    return (error * truth.measurable).sum() / truth.measurable.sum().clamp(min=1)
 
 
 def _guess(config: TrainConfig, batch: Item, generator: torch.Generator) -> tuple[Tensor, Tensor]:

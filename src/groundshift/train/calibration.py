@@ -11,7 +11,10 @@ from torch import Tensor
 
 from groundshift.matchers.whole import match_whole
 from groundshift.nets.calibrated import SIZES, calibrated
+from groundshift.nets.fusion import Fusion
 from groundshift.nets.refine import learned
+from groundshift.nets.regress import ERRORS, sigma_of
+from groundshift.nets.weights import load
 from groundshift.synth.stream import Item
 from groundshift.train.validation import SEARCH
 
@@ -21,12 +24,20 @@ BAND = 0.9
 """Share of errors that the conformal band holds."""
 EACH = 20_000
 """Errors taken of each sample; fewer, where a part of it could not be measured."""
+PARTS = 12
+"""Of the errors of a net that tells no sigma, by its score."""
 FEW = 0.5
 """Samples' worth of errors, below which a size of sigma has no factor of its own."""
 
 
-def errors_of(run: Path, samples: Sequence[Item]) -> tuple[Tensor, Tensor]:
-    """Size of the errors of both components and their sigmas, as many of each sample."""
+def errors_of(run: Path, samples: Sequence[Item]) -> Tensor:
+    """Take errors of a run's net, as many of each sample as could be measured of it.
+
+    Returns
+    -------
+    Tensor
+        ``(3, n)``: size of the errors of both components, their sigmas, and the score.
+    """
     matcher = learned(str(run), SEARCH)
     found = []
     for number, sample in enumerate(samples):
@@ -35,14 +46,14 @@ def errors_of(run: Path, samples: Sequence[Item]) -> tuple[Tensor, Tensor]:
         flow, sigma = (
             torch.stack(planes) for planes in ((estimate.dy, estimate.dx), estimate[2:4])
         )
-        both = torch.stack([(flow - sample["motion"]).abs(), sigma])[..., sample["valid"]]
-        known = ~torch.isnan(both).any(0)
-        both, count = both[:, known], round(EACH * float(known.float().mean()))
+        score = estimate.score.expand(flow.shape)
+        each = torch.stack([(flow - sample["motion"]).abs(), sigma, score])[..., sample["valid"]]
+        known = ~torch.isnan(each[0])
+        each, count = each[:, known], round(EACH * float(known.float().mean()))
         if count:
             generator = torch.Generator().manual_seed(number)
-            found.append(both[:, torch.randint(both.shape[1], (count,), generator=generator)])
-    error, sigma = torch.cat(found, 1) if found else torch.empty(2, 0)
-    return error, sigma
+            found.append(each[:, torch.randint(each.shape[1], (count,), generator=generator)])
+    return torch.cat(found, 1) if found else torch.empty(3, 0)
 
 
 def temperature(ratios: Tensor) -> float:
@@ -75,6 +86,18 @@ def temperatures(error: Tensor, sigma: Tensor) -> list[float]:
     return factors
 
 
+def errors_by_score(error: Tensor, score: Tensor) -> list[tuple[float, float]]:
+    """Tabulate the error that 68 % do not exceed against the score, in parts of equal size."""
+    table: list[tuple[float, float]] = []
+    for part in score.argsort().tensor_split(PARTS):
+        if not len(part):
+            continue
+        middle, size = float(score[part].median()), float(error[part].quantile(SHARES[0]))
+        if not table or middle > table[-1][0]:
+            table.append((middle, size))
+    return table
+
+
 def calibrate(run: Path, samples: Sequence[Item]) -> dict[str, Any]:
     """Calibrate the net of a run folder on samples that it was not trained on.
 
@@ -82,18 +105,26 @@ def calibrate(run: Path, samples: Sequence[Item]) -> dict[str, Any]:
     -------
     dict
         ``temperatures``: factors for sigma (after Guo et al. 2017), see
-        :mod:`groundshift.nets.calibrated`. ``band``: the multiple of the scaled sigma that holds
+        :mod:`groundshift.nets.calibrated`; or, of a net that tells none, ``errors``: those by
+        score, see :mod:`groundshift.nets.regress`. ``band``: the multiple of that sigma that holds
         90 % of the errors (split-conformal, Lei et al. 2018). ``within_68`` and ``within_95``:
-        shares of errors within those intervals of the scaled sigma.
+        shares of errors within those intervals of it.
     """
-    error, sigma = errors_of(run, samples)
+    error, sigma, score = errors_of(run, samples)
     if not len(error):
         return {}
-    factors = temperatures(error, sigma)
-    scaled = error / calibrated(sigma, factors)
+    if isinstance(load(str(run)).net, Fusion):
+        known = ~torch.isnan(sigma)
+        error, sigma = error[known], sigma[known]
+        factors = temperatures(error, sigma)
+        found: dict[str, Any] = {"temperatures": factors}
+        scaled = error / calibrated(sigma, factors)
+    else:
+        table = errors_by_score(error, score)
+        found = {ERRORS: table}
+        scaled = error / sigma_of(score, table)
     rank = min(len(scaled), math.ceil(BAND * (len(scaled) + 1)))
-    return {
-        "temperatures": factors,
+    return found | {
         "band": float(scaled.kthvalue(rank).values),
         "within_68": float((scaled <= 1).float().mean()),
         "within_95": float((scaled <= 1.96).float().mean()),

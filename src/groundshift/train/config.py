@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from groundshift.errors import GroundshiftError
+from groundshift.nets.any import AnyConfig
 from groundshift.nets.fusion import FusionConfig
 from groundshift.nets.losses import Weights
 from groundshift.synth.recipe import Recipe
@@ -16,12 +17,13 @@ FIRST = 8
 class TrainConfig:
     """Everything that a run follows from, but the texture."""
 
-    net: FusionConfig = field(default_factory=FusionConfig)
-    """Size of the net."""
+    net: AnyConfig = field(default_factory=FusionConfig)
+    """Which net, by its name, and its size: "fusion", or one of the literature, each with keys of
+    its own: "flownets", "flownetsd", "strainnet", "geoflownet"."""
     recipe: Recipe = field(default_factory=lambda: Recipe(size=256))
     """Samples to train on."""
     weights: Weights = field(default_factory=Weights)
-    """Of the parts of the loss."""
+    """Of the parts of the loss of "fusion"."""
     start: str = ""
     """Weights to start from (a name, a file or a run folder), for fine-tuning; none by default."""
     steps: int = 40_000

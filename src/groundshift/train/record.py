@@ -89,6 +89,7 @@ class Record:
             path.unlink(missing_ok=True)
             details = {
                 "steps": self._state.step,
+                "guess": config.guess,
                 "hours": self._state.seconds / 3600,
                 "hardware": _hardware(self._state),
                 **_lineage(config.start, self._sources),

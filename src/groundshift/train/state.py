@@ -7,7 +7,8 @@ from typing import Any
 import torch
 
 from groundshift.errors import MatcherError
-from groundshift.nets.fusion import Fusion
+from groundshift.nets.any import AnyConfig, AnyNet, net_of
+from groundshift.nets.fusion import FusionConfig
 from groundshift.nets.weights import STATE, load
 from groundshift.train.config import TrainConfig
 
@@ -16,10 +17,12 @@ from groundshift.train.config import TrainConfig
 class State:
     """Everything that changes while training."""
 
-    net: Fusion
-    average: Fusion
+    net: AnyNet
+    average: AnyNet
     """Its moving average."""
     optimizer: torch.optim.Optimizer
+    guess: str
+    """First guesses, as in the config."""
     step: int = 0
     seconds: float = 0.0
 
@@ -27,10 +30,10 @@ class State:
     def begin(cls, config: TrainConfig, device: torch.device | str = "cpu") -> "State":
         """Make nets and optimiser as they are before the first step."""
         torch.manual_seed(config.seed)
-        net, average = (Fusion(config.net).to(device) for _ in range(2))
+        net, average = (net_of(config.net).to(device) for _ in range(2))
         if config.start:
             first = load(config.start).net
-            if replace(first.config, iterations=config.net.iterations) != config.net:
+            if _tensors(first.config) != _tensors(config.net):
                 raise MatcherError(
                     f"the weights {config.start!r} belong to net={asdict(first.config)}; start "
                     "with the same net, or from nothing"
@@ -39,12 +42,13 @@ class State:
         average.load_state_dict(net.state_dict())
         average.requires_grad_(requires_grad=False)
         optimizer = torch.optim.AdamW(net.parameters(), lr=config.rate, weight_decay=config.decay)
-        return cls(net, average, optimizer)
+        return cls(net, average, optimizer, config.guess)
 
     def save(self, run: Path) -> None:
         """Write the checkpoint of a run folder, under a temporary name first."""
         packed = {
             "config": asdict(self.net.config),
+            "guess": self.guess,
             "net": self.net.state_dict(),
             "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -67,3 +71,8 @@ class State:
         self.optimizer.load_state_dict(packed["optimizer"])
         self.step, self.seconds = packed["step"], packed["seconds"]
         return True
+
+
+def _tensors(config: AnyConfig) -> AnyConfig:
+    """Say what decides the shapes of weights alone."""
+    return replace(config, iterations=1) if isinstance(config, FusionConfig) else config
