@@ -23,21 +23,17 @@ MINUTES = float(os.environ.get("GROUNDSHIFT_BENCHMARK_MINUTES", "10"))
 TIMED = 12
 """Steps that tell how many fit into the time."""
 SMALL = replace(PRESETS["small"], samples=24)
-VARIANTS: dict[str, tuple[TrainConfig, str]] = {
-    "S": (SMALL, "learned({!r}, search={{reach}})"),
-    "M": (replace(PRESETS["medium"], samples=24), "learned({!r}, search={{reach}})"),
-    "L": (replace(PRESETS["large"], samples=24), "learned({!r}, search={{reach}})"),
-    "S without the first iteration": (
-        replace(SMALL, net=FusionConfig(settle=False)),
-        "learned({!r}, search={{reach}})",
-    ),
-    "S without a search": (replace(SMALL, guess="none"), "Filtered(Whiten(), Refine({!r}))"),
-    "S trained on the same image, moved": (
-        replace(SMALL, recipe=replace(SMALL.recipe, radar=1.0, lost=0.0, coherence=(1.0, 1.0))),
-        "learned({!r}, search={{reach}})",
+VARIANTS: dict[str, TrainConfig] = {
+    "S": SMALL,
+    "M": replace(PRESETS["medium"], samples=24),
+    "L": replace(PRESETS["large"], samples=24),
+    "S without the first iteration": replace(SMALL, net=FusionConfig(settle=False)),
+    "S without a search": replace(SMALL, guess="none"),
+    "S trained on the same image, moved": replace(
+        SMALL, recipe=replace(SMALL.recipe, radar=1.0, lost=0.0, coherence=(1.0, 1.0))
     ),
 }
-"""What is trained, and the matcher that uses it."""
+MATCHER = "learned({!r}, search={{reach}})"
 CHOSEN = {"speckle": 1, "optical": 1, "faults": 1, "glaciers": 1, "zero": 1}
 """Pairs of each case of a suite."""
 SCORES = ("mae", "near_6", "over_half", "density", "within_68", "within_95", "ause")
@@ -87,15 +83,15 @@ def tables() -> list[Table]:
     """Train and measure everything."""
     matchers: dict[str, str] = {}
     sizes: dict[str, list[Value]] = {}
-    for name, (config, expression) in VARIANTS.items():
+    for name, config in VARIANTS.items():
         folder = trained(name, config)
-        matchers[name] = expression.format(str(folder))
+        matchers[name] = MATCHER.format(str(folder))
         net, details = load(str(folder))
         count = sum(p.numel() for p in net.parameters())
         sizes[name] = [name, count, details["steps"], details["hours"]]
         if name == "S":
             other = uncalibrated(folder)
-            matchers["S without calibration"] = expression.format(str(other))
+            matchers["S without calibration"] = MATCHER.format(str(other))
     matchers["the default"] = "default(search={reach})"
     cases = [
         replace(case, pairs=pairs) for suite, pairs in CHOSEN.items() for case in SUITES[suite]()
