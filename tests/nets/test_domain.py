@@ -60,3 +60,8 @@ def test_strange_is_what_lies_outside_and_too_few_bits_but_not_too_many():
     assert any("grey levels" in said for said in strange(coarse, span))
     finer = seen(image)._replace(steps=1e9)
     assert strange(finer, {**span, "steps": (5.0, 10.0)}) == []
+
+
+def test_of_no_images_there_is_no_span():
+    assert span_of([]) == {}
+    assert span_of([torch.zeros(64, 64)]) == {}

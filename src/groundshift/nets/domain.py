@@ -73,8 +73,10 @@ def statistics(windows: Tensor) -> Statistics | None:
 
 
 def span_of(images: Iterable[Tensor]) -> dict[str, tuple[float, float]]:
-    """Return the least and the largest of what images ``(H, W)`` show."""
+    """Return the least and the largest of what images ``(H, W)`` show; nothing, if none does."""
     found = [each for each in (statistics(windows_of(image)) for image in images) if each]
+    if not found:
+        return {}
     return {
         name: (min(values), max(values))
         for name, values in zip(Statistics._fields, zip(*found, strict=True), strict=True)
