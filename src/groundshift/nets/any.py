@@ -9,10 +9,20 @@ from groundshift.nets.flownetsd import FlowNetSD, FlowNetSDConfig
 from groundshift.nets.fusion import Fusion, FusionConfig
 from groundshift.nets.geoflownet import GeoFlowNet, GeoFlowNetConfig
 from groundshift.nets.strainnet import StrainNet, StrainNetConfig
+from groundshift.nets.unet import UNet, UNetConfig
+from groundshift.nets.unetpp import UNetPlusPlus, UNetPlusPlusConfig
 
-AnyConfig = FusionConfig | FlowNetSConfig | FlowNetSDConfig | StrainNetConfig | GeoFlowNetConfig
+AnyConfig = (
+    FusionConfig
+    | FlowNetSConfig
+    | FlowNetSDConfig
+    | StrainNetConfig
+    | GeoFlowNetConfig
+    | UNetConfig
+    | UNetPlusPlusConfig
+)
 """What says which net and how large; each has its `name`."""
-Direct = FlowNetS | FlowNetSD | StrainNet | GeoFlowNet
+Direct = FlowNetS | FlowNetSD | StrainNet | GeoFlowNet | UNet | UNetPlusPlus
 """Nets that regress a displacement at once, see :mod:`groundshift.nets.direct`."""
 AnyNet = Fusion | Direct
 NETS: dict[type, type] = {
@@ -21,6 +31,8 @@ NETS: dict[type, type] = {
     FlowNetSDConfig: FlowNetSD,
     StrainNetConfig: StrainNet,
     GeoFlowNetConfig: GeoFlowNet,
+    UNetConfig: UNet,
+    UNetPlusPlusConfig: UNetPlusPlus,
 }
 
 

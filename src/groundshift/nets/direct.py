@@ -51,7 +51,7 @@ def regress(net: Direct, images: Images, guess: Tensor) -> Regressed:
     shift = squares_of(guess)
     secondary, known = _seen(images, shift)
     pair = torch.stack([images.reference, secondary], 1) * known[:, None]
-    return Regressed(repeat(shift, WARP), net(pair, known[:, None]), net.plan.stride)
+    return Regressed(repeat(shift, WARP), net(pair, known[:, None]), net.stride)
 
 
 def alike(images: Images, flow: Tensor) -> tuple[Tensor, Tensor]:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate, max_pool2d
 
 from groundshift.nets.layers import activated, masked
+from groundshift.nets.spans import Span, reach_of
 
 IMAGES = 2
 """Channels of the input: one grey image each."""
@@ -40,21 +41,6 @@ DEEP = (
 """The coarse levels, which most of the family have in common."""
 JOINED = (("5_1", 512), ("4_1", 256), ("3_1", 128), ("2", 64))
 """Their decoder."""
-
-
-class Span(NamedTuple):
-    """Places in a row, from the first to the last."""
-
-    first: int
-    last: int
-
-    def around(self, count: int) -> "Span":
-        """Add neighbours on both sides."""
-        return Span(self.first - count, self.last + count)
-
-    def union(self, other: "Span") -> "Span":
-        """Cover both."""
-        return Span(min(self.first, other.first), max(self.last, other.last))
 
 
 class Plan(NamedTuple):
@@ -91,19 +77,18 @@ class Plan(NamedTuple):
         """Pixels around a period of results that these depend on, at most."""
         # Which values a period of pixels follows from, first and last, from the end to the images.
         last = (self.period - 1) // self.stride
-        flow = Span(-1, last + 1) if self.stride > 1 else Span(0, last)
+        flow = Span(0, last).around(int(self.stride > 1))
         seen: dict[str, Span] = {}
         features = flow
         for name, _ in reversed(self.decoder):
             features = features.union(flow.around(1 + self.between))
             seen[name] = features
-            features = flow = Span((features.first - 1) // 2, (features.last + 1) // 2)
+            features = flow = features.around(1).coarser()
         needed = features.union(flow.around(1))
         for step in reversed(self.encoder):
             needed = needed.union(seen.get(step.name, needed))
-            first, last = (step.stride * at for at in needed)
-            needed = Span(first, last).around(step.kernel // 2)
-        return max(-needed.first, needed.last - self.period + 1)
+            needed = needed.starts(step.stride).around(step.kernel // 2)
+        return reach_of(needed, self.period)
 
 
 class Hourglass(nn.Module):
@@ -145,6 +130,21 @@ class Hourglass(nn.Module):
             if plan.between:
                 self.between.append(nn.Conv2d(n, wide, 3, 1, 1))
             self.flow.append(_flow(wide if plan.between else n))
+
+    @property
+    def period(self) -> int:
+        """Shift of the images that shifts the result alike, pixels."""
+        return self.plan.period
+
+    @property
+    def stride(self) -> int:
+        """Pixels from one value of the finest displacement to the next."""
+        return self.plan.stride
+
+    @property
+    def reach(self) -> int:
+        """Pixels around a period of results that these depend on, at most."""
+        return self.plan.reach
 
     @property
     def bytes_per_pixel(self) -> int:

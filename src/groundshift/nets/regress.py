@@ -83,7 +83,7 @@ class Regress(Called):
         standard = SQUARE * (SURROUNDINGS // 2 + 1)
         compared = WARP * (AROUND // 2 + 1)
         gaps = SQUARE * (GAP // 2 + 1)
-        return up_to(self.net.plan.reach + standard + compared + gaps, self.period)
+        return up_to(self.net.reach + standard + compared + gaps, self.period)
 
     @property
     def halo(self) -> int:
@@ -93,7 +93,7 @@ class Regress(Called):
     @property
     def period(self) -> int:
         """Shift of the input that shifts the output alike."""
-        return math.lcm(self.net.plan.period, WARP)
+        return math.lcm(self.net.period, WARP)
 
     @property
     def bytes_per_pixel(self) -> int:

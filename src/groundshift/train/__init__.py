@@ -151,6 +151,8 @@ def advance(config: TrainConfig, state: State, pool: Pool) -> dict[str, float]:
     with torch.no_grad():
         for mean, value in zip(state.average.parameters(), state.net.parameters(), strict=True):
             mean.lerp_(value, 1 - keep)
+        for mean, value in zip(state.average.buffers(), state.net.buffers(), strict=True):
+            mean.copy_(value)  # means over batches, already
         truth = truth_of(batch)
         parts["pixels"] = mean_error(flow, truth)
         parts["guess"] = mean_error(guess[0], truth)
