@@ -7,10 +7,11 @@ from groundshift.errors import MatcherError
 from groundshift.nets.any import NETS, config_of, net_of
 from groundshift.nets.fusion import FusionConfig
 from groundshift.nets.hourglass import enlarged, parameters
+from groundshift.nets.microflow import MicroFlowConfig
 from groundshift.nets.strainnet import StrainNetConfig
 
 VARIANTS = [
-    *({"name": config.name} for config in NETS if config is not FusionConfig),
+    *({"name": each.name} for each in NETS if each not in (FusionConfig, MicroFlowConfig)),
     {"name": "strainnet", "variant": "h"},
     {"name": "strainnet", "variant": "l"},
 ]
@@ -113,3 +114,12 @@ def test_no_data_is_like_the_end_of_the_image(net):
 def test_no_such_strainnet():
     with pytest.raises(MatcherError, match="pass one of f, h, l"):
         StrainNetConfig("x")
+
+
+def test_microflow_is_three_of_geoflownet():
+    with torch.device("meta"):
+        net, shared = (net_of(MicroFlowConfig(shared=shared)) for shared in (False, True))
+    assert parameters(net) == 114_007_536 == 3 * parameters(shared)
+    assert len(shared.stages) == len(net.stages) == 3
+    with pytest.raises(MatcherError, match="at least 1"):
+        MicroFlowConfig(iterations=0)

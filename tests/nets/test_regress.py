@@ -1,6 +1,7 @@
 """Nets that regress at once: what they see, what is told of the result, and as matchers."""
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -13,7 +14,8 @@ from groundshift.nets.direct import alike, regress
 from groundshift.nets.flownets import FlowNetSConfig
 from groundshift.nets.fusion import FusionConfig
 from groundshift.nets.images import Images
-from groundshift.nets.losses import scales_loss
+from groundshift.nets.losses import scales_loss, stages_loss
+from groundshift.nets.microflow import MicroFlow, MicroFlowConfig
 from groundshift.nets.refine import learned
 from groundshift.nets.regress import ERRORS, Regress, sigma_of
 from groundshift.nets.strainnet import StrainNetConfig
@@ -23,13 +25,14 @@ from groundshift.synth.sample import speckle_sample
 TABLE = [(0.2, 1.0), (0.6, 0.4), (0.9, 0.1)]
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
+@pytest.fixture(scope="module", params=[StrainNetConfig("l", 0.1), MicroFlowConfig(0.02, 2)])
+def run(request, tmp_path_factory):
     """A small net with random weights that do something."""
     torch.manual_seed(0)
-    net = net_of(StrainNetConfig("l", 0.1))
-    for head in net.flow:
-        torch.nn.init.normal_(head.weight, std=0.1)
+    net = net_of(request.param)
+    for stage in net.nets if isinstance(net, MicroFlow) else [net]:
+        for head in stage.flow:
+            torch.nn.init.normal_(head.weight, std=0.05)
     folder = tmp_path_factory.mktemp("run")
     weights.keep(net, folder / weights.NAME, {"guess": "none", ERRORS: TABLE})
     return str(folder)
@@ -64,10 +67,26 @@ class TestRegress:
         net = net_of(StrainNetConfig("l", 0.1)).requires_grad_(requires_grad=False)
         still = images_of(sample._replace(secondary=sample.reference))
         guess = torch.tensor([3.0, -2.0])[None, :, None, None].expand(1, 2, 128, 128)
-        expected = regress(net, still, torch.zeros_like(guess)).flow
-        found = regress(net, images_of(sample), guess).flow - guess
+        expected = regress(net, still, torch.zeros_like(guess))[-1].flow
+        found = regress(net, images_of(sample), guess)[-1].flow - guess
         inner = (..., slice(48, -48), slice(48, -48))
         assert float((found - expected)[inner].abs().max()) < 0.02 * float(expected.std() + 1)
+
+    def test_each_stage_follows_what_the_one_before_found(self):
+        sample = speckle_sample(Constant(0.5, 0.2), size=96, coherence=0.9, seed=1)
+        torch.manual_seed(0)
+        net = net_of(MicroFlowConfig(0.05, iterations=3, shared=True))
+        for stage in net.nets:
+            torch.nn.init.normal_(stage.flow[-1].weight, std=0.05)
+        found = regress(net, images_of(sample), torch.zeros(1, 2, 96, 96))
+        assert len(found) == 3
+        for before, after in pairwise(found):
+            squares = torch.nn.functional.avg_pool2d(before.flow.detach(), 4)
+            assert torch.allclose(after.shift[..., ::4, ::4], squares, atol=1e-3)
+        # What follows is no way for gradients: each stage learns what it adds.
+        assert not found[1].shift.requires_grad
+        alone = regress(net.nets[0], images_of(sample), found[0].flow.detach())[-1]
+        assert torch.equal(alone.flow, found[1].flow)
 
     def test_images_are_alike_where_the_displacement_is_right(self):
         sample = speckle_sample(Waves((1.0, 1.0), (150.0, 150.0)), size=256, coherence=0.8, seed=2)
@@ -145,6 +164,13 @@ class TestLoss:
         found = float(scales_loss(flows, target, all_of_it))
         # An error of 3 px everywhere: sums over values, divided by the finest scale's number.
         assert found == pytest.approx(3 * (1 + 2 / 4 + 4 / 16), rel=1e-5)
+
+    def test_later_stages_count_more(self):
+        target = torch.zeros(1, 2, 8, 8)
+        whole = torch.ones(1, 8, 8, dtype=torch.bool)
+        wrong, right = target + 1, target
+        assert float(stages_loss([wrong, right, right], target, whole)) == pytest.approx(1.28)
+        assert float(stages_loss([right, right, wrong], target, whole)) == pytest.approx(2.0)
 
     def test_what_cannot_be_measured_does_not_count(self):
         target = torch.zeros(1, 2, 32, 32)

@@ -8,6 +8,7 @@ from groundshift.nets.flownets import FlowNetS, FlowNetSConfig
 from groundshift.nets.flownetsd import FlowNetSD, FlowNetSDConfig
 from groundshift.nets.fusion import Fusion, FusionConfig
 from groundshift.nets.geoflownet import GeoFlowNet, GeoFlowNetConfig
+from groundshift.nets.microflow import MicroFlow, MicroFlowConfig
 from groundshift.nets.strainnet import StrainNet, StrainNetConfig
 from groundshift.nets.unet import UNet, UNetConfig
 from groundshift.nets.unetpp import UNetPlusPlus, UNetPlusPlusConfig
@@ -20,9 +21,10 @@ AnyConfig = (
     | GeoFlowNetConfig
     | UNetConfig
     | UNetPlusPlusConfig
+    | MicroFlowConfig
 )
 """What says which net and how large; each has its `name`."""
-Direct = FlowNetS | FlowNetSD | StrainNet | GeoFlowNet | UNet | UNetPlusPlus
+Direct = FlowNetS | FlowNetSD | StrainNet | GeoFlowNet | UNet | UNetPlusPlus | MicroFlow
 """Nets that regress a displacement at once, see :mod:`groundshift.nets.direct`."""
 AnyNet = Fusion | Direct
 NETS: dict[type, type] = {
@@ -33,6 +35,7 @@ NETS: dict[type, type] = {
     GeoFlowNetConfig: GeoFlowNet,
     UNetConfig: UNet,
     UNetPlusPlusConfig: UNetPlusPlus,
+    MicroFlowConfig: MicroFlow,
 }
 
 

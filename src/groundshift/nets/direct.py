@@ -15,16 +15,17 @@ from groundshift.nets.any import Direct
 from groundshift.nets.cells import WARP, mean, repeat, squares_of
 from groundshift.nets.hourglass import enlarged
 from groundshift.nets.images import TAPS, Images
+from groundshift.nets.microflow import MicroFlow
 
 AROUND = 9
 """Side of the windows in which images are correlated under a displacement, squares of `WARP`."""
 
 
 class Regressed(NamedTuple):
-    """What a net makes of a pair."""
+    """What a net, or a stage of one, makes of a pair."""
 
     shift: Tensor
-    """The guess that was followed, ``(B, 2, H, W)``, pixels."""
+    """What was followed, ``(B, 2, H, W)``, pixels."""
     flows: list[Tensor]
     """What is missing, ``(B, 2, h, w)``, pixels, from coarse to fine."""
     stride: int
@@ -36,8 +37,8 @@ class Regressed(NamedTuple):
         return self.shift + enlarged(self.flows[-1], self.stride)
 
 
-def regress(net: Direct, images: Images, guess: Tensor) -> Regressed:
-    """Run a net.
+def regress(net: Direct, images: Images, guess: Tensor) -> list[Regressed]:
+    """Run a net, stage by stage: each follows what the one before found.
 
     Parameters
     ----------
@@ -48,10 +49,14 @@ def regress(net: Direct, images: Images, guess: Tensor) -> Regressed:
     guess
         Displacement to follow first, ``(B, 2, H, W)``, pixels, without NaN.
     """
-    shift = squares_of(guess)
-    secondary, known = _seen(images, shift)
-    pair = torch.stack([images.reference, secondary], 1) * known[:, None]
-    return Regressed(repeat(shift, WARP), net(pair, known[:, None]), net.stride)
+    found, flow = [], guess
+    for stage in net.stages if isinstance(net, MicroFlow) else [net]:
+        shift = squares_of(flow.detach())
+        secondary, known = _seen(images, shift)
+        pair = torch.stack([images.reference, secondary], 1) * known[:, None]
+        found.append(Regressed(repeat(shift, WARP), stage(pair, known[:, None]), net.stride))
+        flow = found[-1].flow
+    return found
 
 
 def alike(images: Images, flow: Tensor) -> tuple[Tensor, Tensor]:

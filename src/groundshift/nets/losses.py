@@ -23,6 +23,9 @@ NEAR = 6.0
 SCALES = (0.005, 0.01, 0.02, 0.08, 0.32)
 """Weights of the end-point errors of scales, from fine to coarse, as published."""
 
+STAGES = 0.8
+"""Weight of a stage's error, to that of the next one."""
+
 
 @dataclass(frozen=True)
 class Weights:
@@ -172,3 +175,19 @@ def scales_loss(flows: Sequence[Tensor], target: Tensor, measurable: Tensor) -> 
         total = total + weight / SCALES[0] * (error * share[:, 0]).sum()
     finest = target.shape[-1] // flows[-1].shape[-1]
     return total / avg_pool2d(counts, finest).sum().clamp(min=1)
+
+
+def stages_loss(flows: Sequence[Tensor], target: Tensor, measurable: Tensor) -> Tensor:
+    """Sum mean absolute errors over stages, the last one's most (Teed and Deng 2020).
+
+    Parameters
+    ----------
+    flows
+        Displacements ``(B, 2, H, W)``, pixels, of one stage after the other.
+    target, measurable
+        As for `scales_loss`.
+    """
+    total = target.new_zeros(())
+    for number, flow in enumerate(reversed(flows)):
+        total = total + STAGES**number * _mean((flow - target).abs().sum(1), measurable)
+    return total

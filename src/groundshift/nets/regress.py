@@ -124,7 +124,7 @@ class Regress(Called):
                 guess, known = filled(there)
                 reference = torch.where(known, reference, torch.nan)
             images = Images.of(reference[None], secondary[None])
-            flow = regress(net, images, guess[None]).flow
+            flow = regress(net, images, guess[None])[-1].flow
             correlation, share = alike(images, flow)
             there = ~torch.isnan(reference) & (share > LEAST)
             return torch.cat([*flow, correlation, there.to(flow.dtype)])

@@ -20,7 +20,7 @@ class TrainConfig:
     net: AnyConfig = field(default_factory=FusionConfig)
     """Which net, by its name, and its size: "fusion", or one of the literature, each with keys of
     its own: "flownets", "flownetsd", "strainnet", "geoflownet",
-    "unet", "unetpp"."""
+    "unet", "unetpp", "microflow"."""
     recipe: Recipe = field(default_factory=lambda: Recipe(size=256))
     """Samples to train on."""
     weights: Weights = field(default_factory=Weights)

@@ -9,7 +9,7 @@ from groundshift.nets.any import AnyNet
 from groundshift.nets.direct import regress
 from groundshift.nets.fusion import Fusion
 from groundshift.nets.images import Images
-from groundshift.nets.losses import Truth, error_scale, loss, scales_loss
+from groundshift.nets.losses import Truth, error_scale, loss, scales_loss, stages_loss
 from groundshift.synth.stream import Item
 from groundshift.train.config import TrainConfig
 
@@ -50,8 +50,12 @@ def outcome(
         total, parts = loss(found, truth, config.weights)
         return Outcome(total, parts, found.predictions[-1].flow)
     found = regress(net, Images.of(reference, batch["secondary"]), flow)
-    total = scales_loss(found.flows, truth.motion - found.shift, truth.measurable)
-    return Outcome(total, {"scales": total.detach()}, found.flow)
+    if len(found) > 1:
+        total = stages_loss([each.flow for each in found], truth.motion, truth.measurable)
+        return Outcome(total, {"stages": total.detach()}, found[-1].flow)
+    (only,) = found
+    total = scales_loss(only.flows, truth.motion - only.shift, truth.measurable)
+    return Outcome(total, {"scales": total.detach()}, only.flow)
 
 
 def truth_of(batch: Item) -> Truth:
