@@ -1,8 +1,8 @@
 """The U-Net of DeepOT (Kim, Jung and Lu 2026): two images in, displacement of each pixel out.
 
-Blocks of two convolutions with batch normalisation, means of maxima on the way down, and on the way
-up what is enlarged beside what was seen there; 31,054,786 parameters at full width, of which it
-shifts and scales 11,776 by statistics of the training. Nothing is warped or correlated.
+Blocks of two convolutions with batch normalisation, maxima of 2 x 2 on the way down, and on the way
+up what is enlarged beside what was seen there; 31,054,786 parameters at full width, running
+statistics included. Nothing is warped or correlated.
 """
 
 from dataclasses import dataclass

@@ -34,7 +34,8 @@ class Sample(NamedTuple):
     """Reference pixels whose ground both dates show, in full light."""
     measurable: Tensor
     """Reference pixels whose ground both dates show, and enough of what they have in common:
-    in shade too, where texture exceeds noise, but not where nothing is coherent."""
+    in shade too, where texture exceeds noise, but not where neither speckle nor backscatter is
+    alike, and not along stripes."""
     distance: Tensor
     """Distance to the nearest jump of the motion, pixels; infinite without one."""
 
