@@ -48,8 +48,8 @@ snow, in shade where noise exceeds texture, and stripes. A twelfth of the pairs 
 altogether, which is easy to tell. What leaves the image is not counted. "AUC" is the area under the
 ROC curve of the score with which a matcher reports that a pixel can be measured, against those
 labels (what it left out scores lowest): over all pixels of a sensor, and the median of pairs with
-{LEAST:.0%} or more of each. "Left out" are the shares of hidden and of open ground without a result.
-AUSE is the median over all pairs.
+{LEAST:.0%} or more of each. "Left out" are the shares of hidden and of open ground without a
+result. AUSE is the median over all pairs.
 
 Unrelated: {UNRELATED} pairs of independent images; every result is wrong. "Density" is the share
 that has one, "within 2 sigma" the share of components of those that two sigma cover, and "pattern"
