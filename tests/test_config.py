@@ -115,7 +115,8 @@ def test_every_member_of_the_union_can_be_named():
 def test_a_run_s_folder_is_a_matcher(tmp_path):
     keep(Fusion(FusionConfig((4, 4, 4), iterations=3)), tmp_path / NAME, {})
     assert matcher_from(str(tmp_path)) == learned(str(tmp_path))
-    assert learned(str(tmp_path)).matcher.stages[-1] == Refine(str(tmp_path), iterations=3)
+    last = learned(str(tmp_path)).stages[-1].matcher.stages[-1]
+    assert last == Refine(str(tmp_path), iterations=3)
     assert matcher_from(f"learned({str(tmp_path)!r}, stride=4)") == learned(str(tmp_path), stride=4)
     assert matcher_from(repr(learned(str(tmp_path)))) == learned(str(tmp_path))
     with pytest.raises(MatcherError, match="weights must be text in quotes"):
@@ -183,10 +184,10 @@ class TestLayout:
     def test_the_learned_one_knows_itself(self, search, stride):
         made = learned(STANDARD, search, stride)
         told = layout.readable(repr(made), 80)
-        assert told == [repr_of(STANDARD, made.matcher.stages[0].search, stride)]
+        assert told == [repr_of(STANDARD, search, stride)]
         assert matcher_from(told[0]) == made
-        rest = replace(made.matcher, stages=made.matcher.stages[1:])
-        assert layout.readable(repr(replace(made, matcher=rest)), 80)[0][:7] != "learned"
+        rest = replace(made, stages=made.stages[1:])
+        assert layout.readable(repr(rest), 80)[0][:7] != "learned"
 
     def test_less_than_four_pixels_are_four(self):
         assert matchers.default(search=0) == matchers.default(search=4)

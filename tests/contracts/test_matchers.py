@@ -14,6 +14,7 @@ from groundshift.matchers import (
     NCC,
     AnyMatcher,
     CoarseToFine,
+    Either,
     Filtered,
     ForwardBackward,
     Gaussian,
@@ -38,6 +39,9 @@ MATCHERS = [
     ),
     CoarseToFine((Halved(NCC(window=32, search=8, stride=8)), NCC(window=40, search=4, stride=8))),
     Halved(NCC(window=48, search=6, stride=4, peak=Gaussian())),
+    Either(
+        NCC(window=24, search=12, stride=8, false_alarm=1e-9), NCC(window=40, search=12, stride=8)
+    ),
     Filtered(HighPass(15), NCC(window=32, search=12, stride=8)),
     ForwardBackward(NCC(window=32, search=12, stride=8)),
     default(search=16),

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from groundshift.errors import MatcherError
+from groundshift.matchers.presets import wide
 from groundshift.matchers.whole import match_whole
 from groundshift.nets import weights
 from groundshift.nets.any import NETS, config_of, net_of
@@ -143,8 +144,8 @@ class TestRegress:
         net, details = weights.load(run)
         weights.keep(net, tmp_path / weights.NAME, {**details, "guess": "search"})
         behind = learned(str(tmp_path), 16, 8)
-        assert behind.matcher.stages[-1] == Regress(str(tmp_path), 8)
-        assert behind.matcher.stages[0].search == 16
+        assert behind.stages[-1].matcher.stages[-1] == Regress(str(tmp_path), 8)
+        assert behind.stages[0] == wide(16)
 
     @pytest.mark.parametrize("wrong", [{"stride": 3}, {"reach": -1}])
     def test_what_it_cannot_do(self, run, wrong):

@@ -5,6 +5,7 @@ follow from it. Any other object that satisfies :class:`groundshift.types.Matche
 """
 
 from groundshift.matchers.compose import CoarseToFine, Filtered, ForwardBackward, MultiWindow
+from groundshift.matchers.either import Either
 from groundshift.matchers.halved import Halved
 from groundshift.matchers.lsm import LeastSquares
 from groundshift.matchers.ncc import NCC
@@ -18,6 +19,7 @@ AnyMatcher = (
     | LeastSquares
     | MultiWindow
     | CoarseToFine
+    | Either
     | Halved
     | Filtered
     | ForwardBackward
@@ -28,6 +30,7 @@ __all__ = [
     "NCC",
     "AnyMatcher",
     "CoarseToFine",
+    "Either",
     "Filtered",
     "ForwardBackward",
     "Gaussian",

@@ -3,6 +3,8 @@
 from groundshift.errors import MatcherError
 from groundshift.filters import Whiten
 from groundshift.matchers.compose import CoarseToFine, Filtered, MultiWindow
+from groundshift.matchers.either import Either
+from groundshift.matchers.halved import Halved
 from groundshift.matchers.lsm import LeastSquares
 from groundshift.matchers.ncc import NCC
 from groundshift.matchers.peak import Gaussian
@@ -14,6 +16,31 @@ WHITEN = Whiten()
 SEARCHED = Whiten(0.3)
 """What they go through before a wide search: its windows average noise, and where little is
 coherent whitening adds to it."""
+CERTAIN = 1e-6
+"""Probability that unrelated images pass the cheap part of that search."""
+
+
+def wide(search: int) -> Filtered:
+    """Return the search that everything else begins with: results each 32 px.
+
+    In means of 2 x 2 pixels, which is cheap and enough for most; elsewhere in every pixel, with
+    windows of up to 224 px that average more noise.
+
+    Parameters
+    ----------
+    search
+        Largest displacement looked for in each direction, pixels; 4 are looked for in any case.
+    """
+    search = max(search, 4)
+    cheap = NCC(48, -(-search // 2), stride=16, peak=Gaussian(), false_alarm=CERTAIN)
+    whole = NCC(96, search, stride=32, peak=Gaussian())
+    return Filtered(
+        SEARCHED,
+        Either(
+            Halved(MultiWindow(cheap, windows=(16, 48, 80), agreement=16)),
+            MultiWindow(whole, windows=(96, 224), agreement=32),
+        ),
+    )
 
 
 def default(search: int = 64, stride: int = 4) -> CoarseToFine:
@@ -29,12 +56,6 @@ def default(search: int = 64, stride: int = 4) -> CoarseToFine:
     if stride not in STRIDES:
         raise MatcherError(f"default(stride={stride}) is not offered; use one of {STRIDES}")
     odd = stride % 2
-    search = max(search, 4)
-    coarse = MultiWindow(
-        NCC(window=96, search=search, stride=32, peak=Gaussian()),
-        windows=(32, 96, 160),
-        agreement=32,
-    )
     middle = MultiWindow(
         NCC(window=40, search=5, stride=8, peak=Gaussian()),
         windows=(24, 40, 72, 104),
@@ -47,7 +68,7 @@ def default(search: int = 64, stride: int = 4) -> CoarseToFine:
         quadratic=tuple(w - odd for w in (36, 52, 68, 100, 132)),
     )
     fine = CoarseToFine((middle, first, last))
-    return CoarseToFine((Filtered(SEARCHED, coarse), Filtered(WHITEN, fine)))
+    return CoarseToFine((wide(search), Filtered(WHITEN, fine)))
 
 
 def default_arguments(matcher: Matcher) -> dict[str, int] | None:
@@ -58,9 +79,16 @@ def default_arguments(matcher: Matcher) -> dict[str, int] | None:
     >>> default_arguments(default(search=32))
     {'search': 32, 'stride': 4}
     """
-    first = matcher.stages[0] if isinstance(matcher, CoarseToFine) else None
-    coarse = first.matcher if isinstance(first, Filtered) else None
-    if not isinstance(coarse, MultiWindow) or matcher.stride not in STRIDES:
+    search = searched(matcher)
+    if search is None or matcher.stride not in STRIDES:
         return None
-    arguments = {"search": coarse.search, "stride": matcher.stride}
+    arguments = {"search": search, "stride": matcher.stride}
     return arguments if default(**arguments) == matcher else None
+
+
+def searched(matcher: Matcher) -> int | None:
+    """Return the search of a matcher that begins with `wide`; None if it does not."""
+    first = matcher.stages[0] if isinstance(matcher, CoarseToFine) else None
+    either = first.matcher if isinstance(first, Filtered) else None
+    search = either.otherwise.search if isinstance(either, Either) else None
+    return search if search is not None and wide(search) == first else None

@@ -87,14 +87,18 @@ def where(keep: Tensor, estimate: Estimate) -> Estimate:
 
 def known_part(image: Tensor, period: int = 1) -> tuple[slice, slice] | None:
     """Rows and columns, in whole periods, outside of which there is no data; None without any."""
-    known = ~torch.isnan(image)
+    return extent(~torch.isnan(image), period)
+
+
+def extent(wanted: Tensor, period: int = 1) -> tuple[slice, slice] | None:
+    """Rows and columns, in whole periods, that hold all that is wanted; None without any."""
     cuts = []
     for axis in (1, 0):
-        there = known.any(axis).nonzero()
+        there = wanted.any(axis).nonzero()
         if not len(there):
             return None
         first, last = int(there[0]) // period * period, up_to(int(there[-1]) + 1, period)
-        cuts.append(slice(first, min(last, image.shape[1 - axis])))
+        cuts.append(slice(first, min(last, wanted.shape[1 - axis])))
     return cuts[0], cuts[1]
 
 

@@ -10,10 +10,9 @@ from torch.nn.functional import avg_pool2d
 from groundshift.errors import MatcherError
 from groundshift.matchers.compose import CoarseToFine, Filtered, MultiWindow
 from groundshift.matchers.follow import follow_margin
-from groundshift.matchers.halved import Halved
 from groundshift.matchers.ncc import NCC
 from groundshift.matchers.peak import PRECISION, Gaussian
-from groundshift.matchers.presets import STRIDES, WHITEN
+from groundshift.matchers.presets import STRIDES, WHITEN, searched, wide
 from groundshift.matchers.stage import Called, where
 from groundshift.matchers.windows import up_to
 from groundshift.nets.area import planes_of
@@ -118,22 +117,27 @@ class Refine(Called):
             return torch.cat([*found.flow, *variance, *found.invalid.sigmoid(), there[None]])
 
 
-def searched(search: int = 32) -> CoarseToFine:
-    """Return the search that precedes a net, in training as in use; images are whitened before.
+def near() -> MultiWindow:
+    """Return what follows the wide search, before the net; images are whitened before.
+
+    It searches as far as that of the default: what is narrow and fast was lost in large windows.
+    """
+    search = NCC(window=40, search=5, stride=8, peak=Gaussian())
+    return MultiWindow(search, windows=(24, 72), agreement=24)
+
+
+def guessing(search: int) -> CoarseToFine:
+    """Return all that precedes a net, in training as in use.
 
     Parameters
     ----------
     search
         Largest displacement looked for in each direction, pixels; 4 are looked for in any case.
     """
-    wide = NCC(window=48, search=max(2, -(-search // 2)), stride=16, peak=Gaussian())
-    coarse = Halved(MultiWindow(wide, windows=(16, 48, 80), agreement=16))
-    # As far as that of the default: what is narrow and fast was lost in the large windows before.
-    near = NCC(window=40, search=5, stride=8, peak=Gaussian())
-    return CoarseToFine((coarse, MultiWindow(near, windows=(24, 72), agreement=24)))
+    return CoarseToFine((wide(search), Filtered(WHITEN, near())))
 
 
-def learned(weights: str = STANDARD, search: int = 32, stride: int = 1) -> Filtered:
+def learned(weights: str = STANDARD, search: int = 32, stride: int = 1) -> CoarseToFine | Filtered:
     """Whiten, and match by a trained net; first search coarse to fine, if it was trained behind it.
 
     Parameters
@@ -154,19 +158,22 @@ def learned(weights: str = STANDARD, search: int = 32, stride: int = 1) -> Filte
     )
     if details.get("guess") == "none":
         return Filtered(WHITEN, own)
-    return Filtered(WHITEN, CoarseToFine((*searched(search).stages, own)))
+    return CoarseToFine((wide(search), Filtered(WHITEN, CoarseToFine((near(), own)))))
 
 
 def learned_arguments(matcher: Matcher) -> dict[str, str | int] | None:
     """Return the arguments with which `learned` makes this matcher; None if there are none."""
-    net = matcher.matcher if isinstance(matcher, Filtered) else None
-    arguments: dict[str, str | int] = {}
+    search = searched(matcher)
+    last: object = matcher
+    if isinstance(matcher, CoarseToFine) and search is not None:
+        last = matcher.stages[-1]
+    net = last.matcher if isinstance(last, Filtered) else None
     if isinstance(net, CoarseToFine):
-        arguments["search"] = net.stages[0].search
         net = net.stages[-1]
     if not isinstance(net, Refine | Regress):
         return None
-    arguments = {"weights": net.weights, **arguments, "stride": net.stride}
+    sought = {} if search is None else {"search": search}
+    arguments = {"weights": net.weights, **sought, "stride": net.stride}
     try:
         made = learned(**arguments)  # type: ignore[arg-type]
     except MatcherError:  # the weights are elsewhere

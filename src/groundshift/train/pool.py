@@ -13,7 +13,7 @@ from torch import Tensor
 from groundshift.matchers.presets import WHITEN
 from groundshift.matchers.prior import as_prior
 from groundshift.matchers.whole import match_whole
-from groundshift.nets.refine import searched
+from groundshift.nets.refine import guessing
 from groundshift.synth.stream import Item, Stream
 from groundshift.train.config import TrainConfig
 
@@ -101,9 +101,10 @@ def with_search(sample: Item) -> Item:
     if int(sample["index"]) % 3 == 0:
         least = max(least, USUAL)
     search = next((s for s in SEARCHES if s >= least), SEARCHES[-1])
-    matcher = searched(search)
-    images = {name: WHITEN(sample[name]) for name in ("reference", "secondary")}
-    estimate = match_whole(matcher, *images.values())
+    matcher = guessing(search)
+    names = ("reference", "secondary")
+    estimate = match_whole(matcher, *(sample[name] for name in names))
+    images = {name: WHITEN(sample[name]) for name in names}
     rows, columns = motion.shape[-2:]
     step = matcher.stride
     whole = (len(estimate.dy) * step, estimate.dy.shape[1] * step)
