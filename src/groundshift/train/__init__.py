@@ -67,7 +67,7 @@ def train(
 
     Notes
     -----
-    After the last step the sigma of the net is calibrated on the validation samples, and the
+    After the last step the sigma of the net is calibrated on validation samples, and the
     folder gets the file that other programs can be given; that needs safetensors.
 
     Raises
@@ -87,8 +87,7 @@ def train(
         log.info("going on from step %d", state.step)
     pool = Pool(Stream(config.recipe, bank, also=with_search), config, place, workers)
     held = samples_of(config.recipe, bank, config.samples) if leads else []
-    sources = () if bank is None else bank.sources()
-    record = Record(config, run, state, held, sources, report) if leads else None
+    record = Record(config, run, state, held, bank, report) if leads else None
     begun, late = time.monotonic(), False
     while state.step < config.steps and not late:
         parts = advance(config, state, pool)

@@ -14,16 +14,20 @@ import torch
 
 from groundshift.nets.domain import span_of
 from groundshift.nets.weights import NAME, STATE, keep, load
+from groundshift.synth.bank import Bank
 from groundshift.synth.stream import Item
 from groundshift.train.calibration import calibrate
 from groundshift.train.config import TrainConfig
 from groundshift.train.state import State
-from groundshift.train.validation import validate
+from groundshift.train.validation import samples_of, validate
 
 log = logging.getLogger(__name__)
 
 LOG = "log.jsonl"
 """In a run folder: one line of JSON for each report."""
+
+CALIBRATED = 4
+"""Times as many samples as validation has, of the same: what is rare needs many."""
 
 Report = Callable[[str, dict[str, float]], None]
 """Called with "train" or "validation" and values, the step among them."""
@@ -38,8 +42,8 @@ class Record:
         Of the run.
     held
         Samples to validate on.
-    sources
-        What the samples are made of, and its licences.
+    bank
+        What the samples are made of.
     report
         Called with everything that is logged.
     """
@@ -50,11 +54,11 @@ class Record:
         run: Path,
         state: State,
         held: Sequence[Item],
-        sources: Sequence[str],
+        bank: Bank | None,
         report: Report,
     ) -> None:
         self._config, self._run, self._state, self._held = config, run, state, held
-        self._sources = sources
+        self._bank = bank
         self._report, self._board = report, _board(run)
         self._last = time.monotonic()
         self._sums: dict[str, float] = {}
@@ -87,18 +91,19 @@ class Record:
         made = path.exists() and path.stat().st_mtime >= (self._run / STATE).stat().st_mtime
         if self._state.step == config.steps and not made:
             path.unlink(missing_ok=True)
+            held = samples_of(config.recipe, self._bank, CALIBRATED * len(self._held))
+            sources = () if self._bank is None else self._bank.sources()
             details = {
                 "steps": self._state.step,
                 "guess": config.guess,
                 "hours": self._state.seconds / 3600,
                 "hardware": _hardware(self._state),
-                **_lineage(config.start, self._sources),
+                **_lineage(config.start, sources),
                 "config": asdict(config),
-                **calibrate(self._run, self._held),
+                "samples": len(held),
+                **calibrate(self._run, held),
                 "span": span_of(
-                    sample[name].cpu()
-                    for sample in self._held
-                    for name in ("reference", "secondary")
+                    sample[name] for sample in held for name in ("reference", "secondary")
                 ),
             }
             keep(self._state.average, path, details)

@@ -128,7 +128,6 @@ def _card(name: str, parameters: int, details: dict[str, Any], benchmark: str) -
         | {
             "name": name,
             "parameters": parameters,
-            "samples": details["config"]["samples"],
             "span": span,
             "factors": factors,
             "before": "".join(
