@@ -24,8 +24,10 @@ PUBLISHED = {
     "strainnet l": (672_216, 2),
     "unet": (31_054_786, 1),
     "unetpp": (36_487_074, 1),
+    "ccressiam": (9_177_734, 1),
 }
-"""Parameters, of batch normalisation with its running statistics; and the stride."""
+"""Parameters, of batch normalisation with its running statistics; and the stride. The size of
+"ccressiam" is not published: this is ours."""
 
 
 def config(values, width):

@@ -65,3 +65,10 @@ def test_strange_is_what_lies_outside_and_too_few_bits_but_not_too_many():
 def test_of_no_images_there_is_no_span():
     assert span_of([]) == {}
     assert span_of([torch.zeros(64, 64)]) == {}
+
+
+def test_one_strange_image_of_many_does_not_widen_a_span():
+    usual = [speckle().roll(k, 0) for k in range(100)]
+    odd = speckle() * 1e-3 + 1.0
+    assert span_of([*usual, odd]) == span_of(usual)
+    assert span_of([*usual[:50], odd]) != span_of(usual[:50])

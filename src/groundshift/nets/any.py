@@ -4,6 +4,7 @@ from dataclasses import fields
 from typing import Any
 
 from groundshift.errors import MatcherError
+from groundshift.nets.ccressiam import CCResSiam, CCResSiamConfig
 from groundshift.nets.flownets import FlowNetS, FlowNetSConfig
 from groundshift.nets.flownetsd import FlowNetSD, FlowNetSDConfig
 from groundshift.nets.fusion import Fusion, FusionConfig
@@ -22,9 +23,10 @@ AnyConfig = (
     | UNetConfig
     | UNetPlusPlusConfig
     | MicroFlowConfig
+    | CCResSiamConfig
 )
 """What says which net and how large; each has its `name`."""
-Direct = FlowNetS | FlowNetSD | StrainNet | GeoFlowNet | UNet | UNetPlusPlus | MicroFlow
+Direct = FlowNetS | FlowNetSD | StrainNet | GeoFlowNet | UNet | UNetPlusPlus | MicroFlow | CCResSiam
 """Nets that regress a displacement at once, see :mod:`groundshift.nets.direct`."""
 AnyNet = Fusion | Direct
 NETS: dict[type, type] = {
@@ -36,6 +38,7 @@ NETS: dict[type, type] = {
     UNetConfig: UNet,
     UNetPlusPlusConfig: UNetPlusPlus,
     MicroFlowConfig: MicroFlow,
+    CCResSiamConfig: CCResSiam,
 }
 
 

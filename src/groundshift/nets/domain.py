@@ -35,6 +35,8 @@ MEANING = {
     "scatter": "the relative scatter of calm ground",
     "steps": "the number of grey levels of calm ground",
 }
+RARE = 0.01
+"""Share of the images at each end of a span that do not count: chance makes strange ones."""
 UNLIMITED = 1e4
 """Steps of an image that is not quantised."""
 Span = Mapping[str, tuple[float, float]]
@@ -73,13 +75,18 @@ def statistics(windows: Tensor) -> Statistics | None:
 
 
 def span_of(images: Iterable[Tensor]) -> dict[str, tuple[float, float]]:
-    """Return the least and the largest of what images ``(H, W)`` show; nothing, if none does."""
+    """Return the least and the largest of what images ``(H, W)`` show; nothing, if none does.
+
+    At each end, `RARE` of them do not count.
+    """
     found = [each for each in (statistics(windows_of(image)) for image in images) if each]
     if not found:
         return {}
+    left = int(RARE * len(found))
+    ordered = (sorted(values) for values in zip(*found, strict=True))
     return {
-        name: (min(values), max(values))
-        for name, values in zip(Statistics._fields, zip(*found, strict=True), strict=True)
+        name: (values[left], values[-1 - left])
+        for name, values in zip(Statistics._fields, ordered, strict=True)
     }
 
 

@@ -25,6 +25,11 @@ class Span(NamedTuple):
         """Find where these begin among places that are finer by a stride."""
         return Span(stride * self.first, stride * self.last)
 
+    def cells(self, side: int, around: int) -> "Span":
+        """Cover whole cells of a side, and as many around them."""
+        first, last = self.first // side - around, self.last // side + around
+        return Span(first * side, (last + 1) * side - 1)
+
     def finer(self) -> "Span":
         """Find the two places that each of these covers."""
         return Span(2 * self.first, 2 * self.last + 1)

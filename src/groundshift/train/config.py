@@ -20,7 +20,7 @@ class TrainConfig:
     net: AnyConfig = field(default_factory=FusionConfig)
     """Which net, by its name, and its size: "fusion", or one of the literature, each with keys of
     its own: "flownets", "flownetsd", "strainnet", "geoflownet",
-    "unet", "unetpp", "microflow"."""
+    "unet", "unetpp", "microflow", "ccressiam"."""
     recipe: Recipe = field(default_factory=lambda: Recipe(size=256))
     """Samples to train on."""
     weights: Weights = field(default_factory=Weights)
@@ -62,7 +62,7 @@ class TrainConfig:
     validate: int = 2000
     """Steps between validations."""
     samples: int = 48
-    """Samples of the validation split to validate and to calibrate on."""
+    """Samples of the validation split to validate on; sigma is calibrated on four times as many."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be trained, before a long run begins."""
