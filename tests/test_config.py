@@ -70,7 +70,7 @@ def test_what_provenance_says_can_be_pasted_back():
     ("text", "message"),
     [
         ("NNC()", "did you mean 'NCC'"),
-        ("Fourier(window=3)", "there are: default, learned, NCC"),
+        ("Fourier(window=3)", "there are: default, learned, multikernel, NCC"),
         ("NCC(windw=3)", "unknown parameter of NCC: 'windw'; did you mean 'window'"),
         ("NCC('wide')", "NCC(window='wide') cannot be used: window must be a whole number"),
         ("NCC(32, 8, -1)", "must be positive"),
@@ -250,7 +250,7 @@ class TestLayout:
 
 
 def test_the_default_is_described():
-    default, learned = describe_presets()
+    default, learned, _ = describe_presets()
     assert learned.parameters[0].default == repr(STANDARD)
     assert [(p.name, p.default) for p in default.parameters] == [("search", "64"), ("stride", "4")]
     assert all(parameter.summary for parameter in default.parameters)

@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from groundshift.api import labels as labels
     from groundshift.api import simulate as simulate
     from groundshift.api import track as track
     from groundshift.field import velocity as velocity
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 # Looked up on first use: the kernels must import where there is no geospatial package.
 _HOMES = {
+    "labels": "groundshift.api",
     "open_field": "groundshift.io",
     "open_image": "groundshift.io",
     "save": "groundshift.io",
@@ -29,7 +31,7 @@ _HOMES = {
     "track": "groundshift.api",
     "velocity": "groundshift.field",
 }
-__all__ = ["open_field", "open_image", "save", "simulate", "track", "velocity"]
+__all__ = ["labels", "open_field", "open_image", "save", "simulate", "track", "velocity"]
 
 
 def __getattr__(name: str) -> Any:

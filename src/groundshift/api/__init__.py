@@ -16,13 +16,14 @@ import xarray as xr
 from groundshift import field, grid, tile
 from groundshift.api import choice, coregistration, guard
 from groundshift.api.choice import is_name
+from groundshift.api.labelling import labels
 from groundshift.api.simulation import simulate
 from groundshift.errors import GridError, GroundshiftError, ImageError, MatcherError
 from groundshift.io import radiometry as kinds
 from groundshift.io.blocks import single
 from groundshift.types import Matcher
 
-__all__ = ["is_name", "simulate", "track"]
+__all__ = ["is_name", "labels", "simulate", "track"]
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from groundshift import process
-from groundshift.cli import benchmark, demo, inspect, pack, simulate, track, train
+from groundshift.cli import benchmark, demo, inspect, labels, pack, simulate, track, train
 from groundshift.cli.remedies import as_options
 from groundshift.errors import GroundshiftError
 
@@ -38,6 +38,7 @@ COMMANDS = (
     inspect.matchers,
     pack.pack,
     simulate.simulate,
+    labels.labels,
     train.train,
     benchmark.benchmark,
 )

@@ -23,7 +23,7 @@ def _text() -> Any:
     return Text(TrainConfig, "training", "groundshift train", PRESETS)
 
 
-def train(
+def train(  # noqa: PLR0913 - one option for each decision that is the user's
     config: Annotated[
         str, typer.Argument(help="YAML of what to train, or `small`, `medium`, `large`.")
     ],
@@ -31,6 +31,12 @@ def train(
     *,
     bank: Annotated[
         Path | None, typer.Option(help="Texture of real images, from `groundshift pack`.")
+    ] = None,
+    store: Annotated[
+        Path | None,
+        typer.Option(
+            help="Samples from `groundshift labels` or `simulate`, not those of a recipe."
+        ),
     ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, or auto for the best there is.")] = "auto",
     workers: Annotated[
@@ -56,8 +62,8 @@ def train(
     """Train a matcher on synthetic pairs with exact displacement.
 
     Stop at any time: the same command goes on where it was. With `start: RUN` or the name of
-    weights in the YAML, and a bank of your own images, it fine-tunes. On several GPUs start it by
-    torchrun.
+    weights in the YAML, and a bank of your own images, it fine-tunes. With --store it learns from
+    what a tracker found in real pairs. On several GPUs start it by torchrun.
 
     **Example**
 
@@ -71,6 +77,7 @@ def train(
     from groundshift.synth.bank import Bank
     from groundshift.tile import resolve_device
     from groundshift.tile.memory import cores
+    from groundshift.train.stored import Stored
 
     text = _text()
     chosen = text.read(config)
@@ -87,6 +94,7 @@ def train(
             chosen,
             run,
             None if bank is None else Bank.open(bank),
+            None if store is None else Stored(store),
             device=device,
             workers=workers,
             seconds=math.inf if hours is None else 3600 * hours,

@@ -13,7 +13,11 @@ from groundshift.nets.regress import Regress
 
 DEFAULT, LEARNED = "default", "learned"
 """Names of the default matcher, and of those with trained nets, in expressions."""
-PRESETS: dict[str, Callable[..., Any]] = {DEFAULT: matchers.default, LEARNED: learned}
+PRESETS: dict[str, Callable[..., Any]] = {
+    DEFAULT: matchers.default,
+    LEARNED: learned,
+    "multikernel": matchers.multikernel,
+}
 """Functions that put a matcher together, by their names in expressions."""
 
 

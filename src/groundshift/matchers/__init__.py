@@ -11,7 +11,7 @@ from groundshift.matchers.lsm import LeastSquares
 from groundshift.matchers.ncc import NCC
 from groundshift.matchers.peak import Gaussian, Sinc
 from groundshift.matchers.phase import PhaseCorrelation
-from groundshift.matchers.presets import default
+from groundshift.matchers.presets import default, multikernel
 
 AnyMatcher = (
     NCC
@@ -40,4 +40,5 @@ __all__ = [
     "PhaseCorrelation",
     "Sinc",
     "default",
+    "multikernel",
 ]

@@ -1,8 +1,8 @@
-"""The matcher that is used when none is named."""
+"""Matchers put together: the one that is used when none is named, and one for labels."""
 
 from groundshift.errors import MatcherError
 from groundshift.filters import Whiten
-from groundshift.matchers.compose import CoarseToFine, Filtered, MultiWindow
+from groundshift.matchers.compose import CoarseToFine, Filtered, ForwardBackward, MultiWindow
 from groundshift.matchers.either import Either
 from groundshift.matchers.halved import Halved
 from groundshift.matchers.lsm import LeastSquares
@@ -69,6 +69,25 @@ def default(search: int = 64, stride: int = 4) -> CoarseToFine:
     )
     fine = CoarseToFine((middle, first, last))
     return CoarseToFine((wide(search), Filtered(WHITEN, fine)))
+
+
+def multikernel(search: int = 32, stride: int = 8) -> ForwardBackward:
+    """Track offsets by plain windows of 32, 64 and 128 px, and keep what returns to where it began.
+
+    Multi-kernel offset tracking as it makes labels for nets; less sharp and less dense than
+    `default`, and independent of what that does.
+
+    Parameters
+    ----------
+    search
+        Largest displacement looked for in each direction, pixels; 4 are looked for in any case.
+    stride
+        Pixels between results: 4, 8 or 16.
+    """
+    if stride not in STRIDES[2:]:
+        raise MatcherError(f"multikernel(stride={stride}) is not offered; use 4, 8 or 16")
+    fine = MultiWindow(NCC(64, 4, stride), windows=(32, 64, 128), agreement=64)
+    return ForwardBackward(CoarseToFine((wide(search), fine)))
 
 
 def default_arguments(matcher: Matcher) -> dict[str, int] | None:

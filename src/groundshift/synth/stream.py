@@ -98,7 +98,7 @@ class Stream(IterableDataset[Item]):
         self.device = torch.device(device)
         self.bank = None if bank is None else bank.to(self.device)
         self.start, self.stop, self.batch, self.also = start, stop, batch, also
-        self.rank, self.ranks = _share() if share is None else share
+        self.rank, self.ranks = own_share() if share is None else share
         _check(self.phases, start, batch)
         if not 0 <= self.rank < self.ranks:
             raise GroundshiftError(
@@ -176,7 +176,8 @@ def families_of(*recipes: Recipe) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for recipe in recipes for name, _ in recipe.motions))
 
 
-def _share() -> tuple[int, int]:
+def own_share() -> tuple[int, int]:
+    """Return the rank of this process and the number of ranks."""
     if distributed.is_available() and distributed.is_initialized():
         return distributed.get_rank(), distributed.get_world_size()
     return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))

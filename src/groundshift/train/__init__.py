@@ -8,12 +8,14 @@ import logging
 import math
 import time
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
-from groundshift.errors import OutputError
+from groundshift.errors import GroundshiftError, OutputError
 from groundshift.nets.guess import filled, first_guess
 from groundshift.synth.bank import Bank
 from groundshift.synth.recipe import check
@@ -25,6 +27,9 @@ from groundshift.train.ranks import any_of, average_gradients, join, rank
 from groundshift.train.record import Record, Report
 from groundshift.train.state import State
 from groundshift.train.validation import samples_of
+
+if TYPE_CHECKING:  # it reads files, which bare GPU machines do without
+    from groundshift.train.stored import Stored
 
 __all__ = ["PRESETS", "State", "TrainConfig", "advance", "rate_at", "train", "truth_of"]
 
@@ -40,6 +45,7 @@ def train(
     config: TrainConfig,
     run: Path,
     bank: Bank | None = None,
+    stored: "Stored | None" = None,
     *,
     device: str = "cpu",
     workers: int | None = None,
@@ -56,6 +62,8 @@ def train(
         Folder of the run: its config, checkpoint and log.
     bank
         Texture of real images.
+    stored
+        Samples of a store, to train on instead of those of the recipe.
     device
         Where to train; samples are rendered by `workers` processes on the CPU.
     workers
@@ -73,21 +81,31 @@ def train(
     Raises
     ------
     OutputError
-        If the folder holds a run of another config or bank, or cannot be made.
+        If the folder holds a run of another config, bank or store, or cannot be made.
+    GroundshiftError
+        If the store does not go with the config.
     MatcherError
         If the weights to start from are not those of this net.
     """
-    check(config.recipe, bank)
+    if stored is None:
+        check(config.recipe, bank)
+        stream = Stream(config.recipe, bank, also=with_search)
+        hold = partial(samples_of, config.recipe, bank)
+        sources = () if bank is None else bank.sources()
+        texture = "" if bank is None else bank.digest()
+    else:
+        _check_stored(stored, config, bank)
+        stored.also = with_search
+        stream, hold, sources, texture = stored, stored.held, stored.sources, stored.digest()
     place = join(device)
     leads = rank() == 0
     state = State.begin(config, place)
     if leads:
-        _claim(run, config, "" if bank is None else bank.digest())
+        _claim(run, config, texture)
     if state.go_on(run):
         log.info("going on from step %d", state.step)
-    pool = Pool(Stream(config.recipe, bank, also=with_search), config, place, workers)
-    held = samples_of(config.recipe, bank, config.samples) if leads else []
-    record = Record(config, run, state, held, bank, report) if leads else None
+    pool = Pool(stream, config, place, workers)
+    record = Record(config, run, state, hold, sources, report) if leads else None
     begun, late = time.monotonic(), False
     while state.step < config.steps and not late:
         parts = advance(config, state, pool)
@@ -97,6 +115,17 @@ def train(
     if record:
         record.finish()
     return state
+
+
+def _check_stored(stored: "Stored", config: TrainConfig, bank: Bank | None) -> None:
+    """Refuse what a store does not go with."""
+    if bank is not None:
+        raise GroundshiftError("a store brings its own images: pass it or a bank, not both")
+    if stored.size != config.recipe.size:
+        raise GroundshiftError(
+            f"{stored.samples.path} has samples of {stored.size} px and the config those of "
+            f"{config.recipe.size}; write recipe: {{size: {stored.size}}} in the YAML"
+        )
 
 
 def _claim(run: Path, config: TrainConfig, bank: str) -> None:

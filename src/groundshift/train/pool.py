@@ -6,6 +6,7 @@ it, follows from the step alone, so that training that stopped goes on with the 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -16,6 +17,9 @@ from groundshift.matchers.whole import match_whole
 from groundshift.nets.refine import guessing
 from groundshift.synth.stream import Item, Stream
 from groundshift.train.config import TrainConfig
+
+if TYPE_CHECKING:
+    from groundshift.train.stored import Stored
 
 SEARCHES = (4, 8, 16, 32, 64)
 """Pixels, of the search before the net."""
@@ -30,7 +34,7 @@ PLANES = ("reference", "secondary", "coherence", "distance", *MASKS, *VECTORS)
 class Pool:
     """The newest samples of a stream."""
 
-    stream: Stream
+    stream: "Stream | Stored"
     """Of single samples."""
     config: TrainConfig
     """Says how many samples are kept, and drawn for a step."""

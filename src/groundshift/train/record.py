@@ -14,12 +14,11 @@ import torch
 
 from groundshift.nets.domain import span_of
 from groundshift.nets.weights import NAME, STATE, keep, load
-from groundshift.synth.bank import Bank
 from groundshift.synth.stream import Item
 from groundshift.train.calibration import calibrate
 from groundshift.train.config import TrainConfig
 from groundshift.train.state import State
-from groundshift.train.validation import samples_of, validate
+from groundshift.train.validation import validate
 
 log = logging.getLogger(__name__)
 
@@ -40,10 +39,10 @@ class Record:
     ----------
     config, run, state
         Of the run.
-    held
-        Samples to validate on.
-    bank
-        What the samples are made of.
+    hold
+        Gives the first so many samples to validate on.
+    sources
+        What the samples are made of, and its licences.
     report
         Called with everything that is logged.
     """
@@ -53,12 +52,13 @@ class Record:
         config: TrainConfig,
         run: Path,
         state: State,
-        held: Sequence[Item],
-        bank: Bank | None,
+        hold: Callable[[int], Sequence[Item]],
+        sources: Sequence[str],
         report: Report,
     ) -> None:
-        self._config, self._run, self._state, self._held = config, run, state, held
-        self._bank = bank
+        self._config, self._run, self._state = config, run, state
+        self._hold, self._sources = hold, sources
+        self._held = hold(config.samples)
         self._report, self._board = report, _board(run)
         self._last = time.monotonic()
         self._sums: dict[str, float] = {}
@@ -91,14 +91,13 @@ class Record:
         made = path.exists() and path.stat().st_mtime >= (self._run / STATE).stat().st_mtime
         if self._state.step == config.steps and not made:
             path.unlink(missing_ok=True)
-            held = samples_of(config.recipe, self._bank, CALIBRATED * len(self._held))
-            sources = () if self._bank is None else self._bank.sources()
+            held = self._hold(CALIBRATED * config.samples)
             details = {
                 "steps": self._state.step,
                 "guess": config.guess,
                 "hours": self._state.seconds / 3600,
                 "hardware": _hardware(self._state),
-                **_lineage(config.start, sources),
+                **_lineage(config.start, self._sources),
                 "config": asdict(config),
                 "samples": len(held),
                 **calibrate(self._run, held),

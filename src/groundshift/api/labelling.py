@@ -1,0 +1,235 @@
+"""The verb ``labels``: what a tracker finds in real pairs, as samples to train a net on.
+
+Nets learn from it without any truth, and what the tracker cannot measure they are not asked for. It
+cannot make them better than the tracker where that is wrong in a consistent way.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor
+
+from groundshift import grid, tile
+from groundshift.errors import GroundshiftError, ImageError, OutputError
+from groundshift.io import radiometry as kinds
+from groundshift.io import samples as store
+from groundshift.io.samples import Layout, Samples
+from groundshift.matchers import multikernel
+from groundshift.matchers.prior import upsample, without_outliers
+from groundshift.nets.cells import repeat
+from groundshift.synth.stream import SENSORS
+from groundshift.types import Matcher
+
+SHARD_PIXELS = 2**21
+"""Of one plane in a shard, roughly."""
+FAMILY = "tracked"
+"""What samples of real pairs say in place of a family of synthetic motions."""
+TOLERANCE = 0.5
+"""Pixels by which a label may differ from its neighbours, beside what these differ themselves."""
+SEEN = 0.9
+"""Share of a sample's pixels that both images must show."""
+PACKAGES = ("groundshift", "torch", "numpy", "scipy")
+
+log = logging.getLogger(__name__)
+
+Pair = tuple[xr.DataArray, xr.DataArray]
+
+
+class Progress(NamedTuple):
+    """What became of a pair."""
+
+    pair: int
+    """Its number, from 0."""
+    labelled: float
+    """Share of its ground that has a label."""
+    samples: int
+    """Cut from it."""
+
+
+class _Labelled(NamedTuple):
+    """A pair on one grid, and its labels."""
+
+    reference: xr.DataArray
+    secondary: xr.DataArray
+    dy: Tensor
+    """Of each cell, pixels, NaN without a label."""
+    dx: Tensor
+    stride: int
+    sensor: int
+    corners: list[tuple[int, int]]
+    """First row and column of each sample."""
+
+
+def labels(
+    pairs: Sequence[Pair],
+    out: Path | str,
+    matcher: Matcher | None = None,
+    *,
+    size: int = 256,
+    share: float = 0.5,
+    radiometry: str | None = None,
+    memory: int | None = None,
+    device: str = "cpu",
+    report: Callable[[Progress], None] | None = None,
+) -> Samples:
+    """Track real pairs, and write crops of them with what was found as a store of samples.
+
+    A label is kept where the match is certain, its way back agrees, and its neighbours do. Samples
+    have the keys of synthetic ones (:mod:`groundshift.synth.stream`): `motion` is the label, zero
+    where there is none, `valid` and `measurable` say where there is one; `coherence` and
+    `bandwidth` are not known.
+
+    Parameters
+    ----------
+    pairs
+        Reference and secondary of each, as :func:`groundshift.open_image` gives them. The secondary
+        is resampled onto the reference's grid where it has to be.
+    out
+        The store, a folder that ends in .zarr. One that is not complete is gone on with.
+    matcher
+        By default :func:`groundshift.matchers.multikernel`: offset tracking by windows of several
+        sizes, as published for CC-ResSiamNet (Kim, Jung and Lu 2025).
+    size
+        Pixels of a sample, each way.
+    share
+        Of a sample's pixels that must have a label.
+    radiometry, memory, device
+        As for :func:`groundshift.track`.
+    report
+        Called after each pair.
+
+    Raises
+    ------
+    GroundshiftError
+        If the input cannot be used, or nothing has labels.
+    OutputError
+        If OUT is something else, or was begun with other pairs or settings.
+    """
+    out = Path(out)
+    _check(pairs, out, size, share)
+    matcher = matcher or multikernel()
+    found, facts = [], []
+    for number, pair in enumerate(pairs):
+        kind = radiometry or kinds.guess(pair[0])
+        made = _track(pair, kind, matcher, size, share, memory=memory, device=device)
+        found.append(made)
+        facts.append([str(image.attrs.get("source", "")) for image in pair])
+        log.info("pair %d: %d samples", number, len(made.corners))
+        if report is not None:
+            known = float((~torch.isnan(made.dy)).float().mean())
+            report(Progress(number, known, len(made.corners)))
+    count = sum(len(each.corners) for each in found)
+    if count == 0:
+        raise GroundshiftError(
+            f"no crop of {size} px has labels on {share:.0%} of its pixels; lower share= or size=, "
+            "search farther, or take pairs of dates nearer to each other"
+        )
+    layout = Layout(out.absolute(), count, 0, size, max(1, SHARD_PIXELS // size**2))
+    told = {"pairs": facts, "matcher": repr(matcher), "size": size, "share": share}
+    software = {name: version(name) for name in PACKAGES}
+    store.create(
+        layout,
+        (FAMILY,),
+        SENSORS,
+        {"recipe": told, "software": software, "bank": None, "licences": []},
+    )
+    there, crops = store.done(layout), list(_crops(found))
+    for shard in sorted(set(range(layout.shards)) - there):
+        part = layout.part(shard)
+        store.write(layout, shard, [_sample(*crops[k], k, size) for k in part])
+    return Samples(layout.path)
+
+
+def _check(pairs: Sequence[Pair], out: Path, size: int, share: float) -> None:
+    if not pairs:
+        raise GroundshiftError("there are no pairs to label; pass at least one")
+    if size < 16 or size % 16:
+        raise GroundshiftError(f"size={size} must be a multiple of 16, such as 256")
+    if not 0 < share <= 1:
+        raise GroundshiftError(f"share={share} is no share; pass above 0, up to 1")
+    if not out.absolute().parent.is_dir():
+        raise OutputError(f"the folder {out.parent} does not exist; make it, or choose another OUT")
+
+
+def _track(
+    pair: Pair,
+    kind: str,
+    matcher: Matcher,
+    size: int,
+    share: float,
+    *,
+    memory: int | None,
+    device: str,
+) -> _Labelled:
+    """Measure a pair, and choose where to cut samples from it."""
+    if kind not in kinds.RADIOMETRIES:
+        raise ImageError(
+            f"radiometry={kind!r} is not known; choose one of {', '.join(kinds.RADIOMETRIES)}"
+        )
+    one, two = grid.align(
+        *(kinds.detect(image.assign_attrs(radiometry=kind)) for image in pair), window=size
+    )
+    lazy = tile.map_pair(matcher, one, two, memory=memory, device=device)
+    with tile.computing(progress=False):
+        import dask
+
+        dy, dx = map(torch.from_numpy, dask.compute(lazy.dy, lazy.dx))  # pyright: ignore[reportPrivateImportUsage]
+    near = without_outliers(dy, dx, TOLERANCE)
+    same = ((near[0] - dy).abs() < 1e-6) & ((near[1] - dx).abs() < 1e-6)
+    dy, dx = (torch.where(same, plane, torch.nan) for plane in (dy, dx))
+    sensor = SENSORS.index("optical" if kind == "optical" else "radar")
+    corners = [
+        (row, column)
+        for row in range(0, one.shape[0] - size + 1, size)
+        for column in range(0, one.shape[1] - size + 1, size)
+        if _labelled(dy, row, column, size, matcher.stride) >= share
+    ]
+    corners = [each for each in corners if _seen(one, two, *each, size) >= SEEN]
+    return _Labelled(one, two, dy, dx, matcher.stride, sensor, corners)
+
+
+def _labelled(plane: Tensor, row: int, column: int, size: int, stride: int) -> float:
+    cells = (slice(n // stride, (n + size) // stride) for n in (row, column))
+    return float((~torch.isnan(plane[tuple(cells)])).float().mean())
+
+
+def _seen(one: xr.DataArray, two: xr.DataArray, row: int, column: int, size: int) -> float:
+    square = (slice(row, row + size), slice(column, column + size))
+    return min(float(np.isfinite(image[square].values).mean()) for image in (one, two))
+
+
+def _crops(found: Sequence[_Labelled]) -> Iterator[tuple[_Labelled, tuple[int, int]]]:
+    for each in found:
+        for corner in each.corners:
+            yield each, corner
+
+
+def _sample(made: _Labelled, corner: tuple[int, int], index: int, size: int) -> dict[str, Any]:
+    """Cut a sample: the labels of its cells, interpolated to pixels."""
+    square = tuple(slice(n, n + size) for n in corner)
+    cells = tuple(slice(n // made.stride, (n + size) // made.stride) for n in corner)
+    planes = [plane[cells] for plane in (made.dy, made.dx)]
+    known = repeat(~torch.isnan(planes[0]), made.stride)
+    motion = torch.stack([upsample(plane, made.stride) for plane in planes])
+    images = {
+        name: torch.from_numpy(np.array(image[square].values, dtype=np.float32))
+        for name, image in (("reference", made.reference), ("secondary", made.secondary))
+    }
+    blank = torch.full((size, size), torch.nan)
+    return images | {
+        "motion": torch.where(known, motion, 0.0),
+        "coherence": blank,
+        "valid": known,
+        "measurable": known,
+        "distance": torch.full((size, size), torch.inf),
+        "bandwidth": torch.tensor(torch.nan),
+        "family": torch.tensor(0),
+        "sensor": torch.tensor(made.sensor),
+        "index": torch.tensor(index),
+    }

@@ -1,0 +1,114 @@
+"""Samples of a store, again and again: what `Stream` is for recipes."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+
+from groundshift.errors import GroundshiftError
+from groundshift.io.samples import Samples
+from groundshift.synth.rendering import one_thread, settle
+from groundshift.synth.stream import AHEAD, Item, own_share
+
+HELD = 10
+"""The last one of so many parts of a store is for validation."""
+
+
+class Stored(IterableDataset[Item]):
+    """Samples of a store in an order that changes each time; numbered on without end.
+
+    The last tenth is left for validation: `held`. Samples of one pair follow each other, so that
+    hardly a pair is in both.
+
+    Parameters
+    ----------
+    path
+        Of the store, of ``groundshift labels`` or ``groundshift simulate``.
+    also
+        Applied to each sample.
+    start
+        Number of the first.
+    share
+        Rank and number of ranks, as for :class:`groundshift.synth.stream.Stream`.
+
+    Raises
+    ------
+    GroundshiftError
+        If it has fewer than two samples.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        also: Callable[[Item], Item] | None = None,
+        *,
+        start: int = 0,
+        share: tuple[int, int] | None = None,
+    ) -> None:
+        super().__init__()
+        self.samples, self.also = Samples(Path(path)), also
+        self.start = start
+        self.rank, self.ranks = own_share() if share is None else share
+        count = len(self.samples)
+        if count < 2:
+            raise GroundshiftError(
+                f"{path} has {count} sample(s), too few to train on and to validate; make more"
+            )
+        self.kept = count - max(1, count // HELD)
+
+    @property
+    def size(self) -> int:
+        """Pixels of a sample, each way."""
+        return int(self.samples[0]["reference"].shape[-1])
+
+    @property
+    def sources(self) -> list[str]:
+        """What the samples are made of, one line each."""
+        told = self.samples.attributes
+        licences = [f"{each['source']} ({each['licence']})" for each in told.get("licences", [])]
+        pairs = [" -> ".join(pair) for pair in told["recipe"].get("pairs", [])]
+        return list(dict.fromkeys([*licences, *pairs]))
+
+    def digest(self) -> str:
+        """Identify the store by what it was made of."""
+        told = {**self.samples.attributes, "count": len(self.samples)}
+        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+    def held(self, count: int) -> list[Item]:
+        """Return the first samples for validation, as many as there are."""
+        last = min(self.kept + count, len(self.samples))
+        return [self.samples[k] for k in range(self.kept, last)]
+
+    def at(self, index: int) -> Item:
+        """Return a sample by its number in the endless order."""
+        turn, place = divmod(index, self.kept)
+        order = torch.randperm(self.kept, generator=torch.Generator().manual_seed(turn))
+        item = {**self.samples[int(order[place])], "index": torch.tensor(index)}
+        return item if self.also is None else self.also(item)
+
+    def __iter__(self) -> Iterator[Item]:
+        """Read the samples of this rank, or of one worker of it."""
+        info = get_worker_info()
+        worker, workers = (0, 1) if info is None else (info.id, info.num_workers)
+        index = self.start + self.rank + worker * self.ranks
+        while True:
+            with one_thread():
+                made = self.at(index)
+            yield made
+            index += workers * self.ranks
+
+    def loader(self, workers: int | None = None) -> DataLoader[Item]:
+        """Return batches of one, read ahead by other processes, or in this one by 0 workers."""
+        count = (os.cpu_count() or 1) if workers is None else workers
+        return DataLoader(
+            self,
+            batch_size=1,
+            num_workers=count,
+            worker_init_fn=settle,
+            prefetch_factor=AHEAD if count else None,
+            pin_memory=torch.cuda.is_available(),
+        )
