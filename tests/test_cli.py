@@ -332,7 +332,7 @@ class TestErrors:
         [
             (("--stride", 3), "--stride 3 is not offered; pass --stride 1, 2, 4, 8 or 16\n"),
             (("--search", 0), "--search 0 finds nothing; pass --search 1 or more"),
-            (("--memory", "1MiB"), "1MiB is too small: Filtered needs at least "),
+            (("--memory", "1MiB"), "1MiB is too small: CoarseToFine needs at least "),
         ],
     )
     def test_settings_of_the_default(self, pair, tmp_path, capsys, options, message):
