@@ -25,9 +25,10 @@ PUBLISHED = {
     "unet": (31_054_786, 1),
     "unetpp": (36_487_074, 1),
     "ccressiam": (9_177_734, 1),
+    "voxelmorph": (150498, 1),
 }
 """Parameters, of batch normalisation with its running statistics; and the stride. The size of
-"ccressiam" is not published: this is ours."""
+"ccressiam" and "voxelmorph" are ours."""
 
 
 def config(values, width):

@@ -13,6 +13,7 @@ from groundshift.nets.microflow import MicroFlow, MicroFlowConfig
 from groundshift.nets.strainnet import StrainNet, StrainNetConfig
 from groundshift.nets.unet import UNet, UNetConfig
 from groundshift.nets.unetpp import UNetPlusPlus, UNetPlusPlusConfig
+from groundshift.nets.voxelmorph import VoxelMorph, VoxelMorphConfig
 
 AnyConfig = (
     FusionConfig
@@ -24,9 +25,20 @@ AnyConfig = (
     | UNetPlusPlusConfig
     | MicroFlowConfig
     | CCResSiamConfig
+    | VoxelMorphConfig
 )
 """What says which net and how large; each has its `name`."""
-Direct = FlowNetS | FlowNetSD | StrainNet | GeoFlowNet | UNet | UNetPlusPlus | MicroFlow | CCResSiam
+Direct = (
+    FlowNetS
+    | FlowNetSD
+    | StrainNet
+    | GeoFlowNet
+    | UNet
+    | UNetPlusPlus
+    | MicroFlow
+    | CCResSiam
+    | VoxelMorph
+)
 """Nets that regress a displacement at once, see :mod:`groundshift.nets.direct`."""
 AnyNet = Fusion | Direct
 NETS: dict[type, type] = {
@@ -39,6 +51,7 @@ NETS: dict[type, type] = {
     UNetPlusPlusConfig: UNetPlusPlus,
     MicroFlowConfig: MicroFlow,
     CCResSiamConfig: CCResSiam,
+    VoxelMorphConfig: VoxelMorph,
 }
 
 

@@ -16,7 +16,10 @@ from groundshift.nets.cells import WARP, mean, repeat, squares_of
 from groundshift.nets.hourglass import enlarged
 from groundshift.nets.images import TAPS, Images
 from groundshift.nets.microflow import MicroFlow
+from groundshift.nets.voxelmorph import carried
 
+ALL = 0.99
+"""Share of the pixels around a place that must be known."""
 AROUND = 9
 """Side of the windows in which images are correlated under a displacement, squares of `WARP`."""
 
@@ -74,6 +77,20 @@ def alike(images: Images, flow: Tensor) -> tuple[Tensor, Tensor]:
     share, n = n, n.clamp(min=1e-6)
     spread = ((aa / n - (a / n) ** 2) * (bb / n - (b / n) ** 2)).clamp(min=1e-12).sqrt()
     return repeat((ab / n - a * b / n**2) / spread, WARP), repeat(share, WARP)
+
+
+def through(images: Images, flow: Tensor) -> tuple[Tensor, Tensor]:
+    """See the secondary through the displacement of each pixel, so that gradients pass.
+
+    Returns
+    -------
+    tuple of Tensor
+        The secondary, and where both images are known, ``(B, H, W)``.
+    """
+    there = images.inside[..., 1:, 1:]
+    seen = carried(images.secondary[:, None], flow, images.margin, "bicubic")[:, 0]
+    known = carried(there[:, None], flow.detach(), images.margin)[:, 0] > ALL
+    return seen, images.known * known
 
 
 def _seen(images: Images, shift: Tensor) -> tuple[Tensor, Tensor]:

@@ -23,6 +23,13 @@ NEAR = 6.0
 SCALES = (0.005, 0.01, 0.02, 0.08, 0.32)
 """Weights of the end-point errors of scales, from fine to coarse, as published."""
 
+WITHIN = 16
+"""Side of the windows in which images are compared without truth, pixels: speckle needs many."""
+COARSER = 4
+"""Pixels from one of those windows to the next."""
+SHARP = 0.02
+"""Pixels: a change from one to the next that is larger counts in proportion, not by its square."""
+
 STAGES = 0.8
 """Weight of a stage's error, to that of the next one."""
 
@@ -191,3 +198,36 @@ def stages_loss(flows: Sequence[Tensor], target: Tensor, measurable: Tensor) -> 
     for number, flow in enumerate(reversed(flows)):
         total = total + STAGES**number * _mean((flow - target).abs().sum(1), measurable)
     return total
+
+
+def unlike_loss(
+    reference: Tensor, seen: Tensor, known: Tensor, flow: Tensor, smooth: float
+) -> Tensor:
+    """Say how unlike images are under a displacement, and how rough that is: no truth is needed.
+
+    One minus their correlation in small windows (Balakrishnan et al. 2019), and the mean size of
+    the gradient, rounded where it is small, which lets a fault be sharp (Charbonnier).
+
+    Parameters
+    ----------
+    reference, seen
+        The reference, and the secondary through the displacement, ``(B, H, W)``.
+    known
+        Where both are, 0 or 1, ``(B, H, W)``.
+    flow
+        ``(B, 2, H, W)``, pixels.
+    smooth
+        Weight of the roughness.
+    """
+    a, b = reference * known, seen * known
+    planes = torch.stack([known, a, b, a * a, b * b, a * b], 1)
+    n, a, b, aa, bb, ab = avg_pool2d(planes, WITHIN, COARSER).unbind(1)
+    share, n = n, n.clamp(min=1e-3)
+    spread = (
+        (aa / n - (a / n) ** 2).clamp(min=1e-4) * (bb / n - (b / n) ** 2).clamp(min=1e-4)
+    ).sqrt()
+    correlation = (ab / n - a * b / n**2) / spread
+    down = flow[..., 1:, :-1] - flow[..., :-1, :-1]
+    along = flow[..., :-1, 1:] - flow[..., :-1, :-1]
+    rough = ((down**2 + along**2).sum(1) + SHARP**2).sqrt() - SHARP
+    return _mean(1 - correlation, share > 0.5) + smooth * rough.mean()

@@ -149,7 +149,10 @@ def _claim(run: Path, config: TrainConfig, bank: str) -> None:
     wanted = json.loads(json.dumps(asdict(config)))
     if path.exists():
         there = json.loads(path.read_text())
-        other = sorted(k for k, v in wanted.items() if there.get(k) != v and k not in FREE)
+        usual = json.loads(json.dumps(asdict(TrainConfig())))
+        # What a key was before there was one.
+        there = {**usual, **there}
+        other = sorted(k for k, v in wanted.items() if there[k] != v and k not in FREE)
         if other:
             raise OutputError(
                 f"{run} holds a run with other {', '.join(other)}; choose another folder, or "

@@ -9,6 +9,7 @@ from groundshift.nets.losses import Weights
 from groundshift.synth.recipe import Recipe
 
 GUESSES = ("search", "none")
+OBJECTIVES = ("truth", "alike")
 FIRST = 8
 """Batches that are rendered before the first step."""
 
@@ -20,9 +21,14 @@ class TrainConfig:
     net: AnyConfig = field(default_factory=FusionConfig)
     """Which net, by its name, and its size: "fusion", or one of the literature, each with keys of
     its own: "flownets", "flownetsd", "strainnet", "geoflownet",
-    "unet", "unetpp", "microflow", "ccressiam"."""
+    "unet", "unetpp", "microflow", "ccressiam", "voxelmorph"."""
     recipe: Recipe = field(default_factory=lambda: Recipe(size=256))
     """Samples to train on."""
+    objective: str = "truth"
+    """What the net is trained for: "truth", or "alike", images that are alike under a smooth
+    displacement, for which no sample's truth is used; not with "fusion"."""
+    smooth: float = 1.0
+    """Weight of smoothness in "alike": with a tenth of it noise is taken for motion."""
     weights: Weights = field(default_factory=Weights)
     """Of the parts of the loss of "fusion"."""
     start: str = ""
@@ -69,6 +75,15 @@ class TrainConfig:
         for name in ("steps", "batch", "uses", "pool", "save", "validate", "rate", "clip"):
             if getattr(self, name) <= 0:
                 raise GroundshiftError(f"{name}={getattr(self, name)} must be above 0")
+        if self.objective not in OBJECTIVES:
+            raise GroundshiftError(
+                f"objective={self.objective!r} is not known; pass 'truth' or 'alike'"
+            )
+        if self.objective == "alike" and isinstance(self.net, FusionConfig):
+            raise GroundshiftError(
+                "objective='alike' is not for 'fusion', which tells a sigma; "
+                "pass another net, such as {name: voxelmorph}"
+            )
         if self.guess not in GUESSES:
             raise GroundshiftError(f"guess={self.guess!r} is not known; pass 'search' or 'none'")
         for name in ("cool", "single", "average", "spoiled"):

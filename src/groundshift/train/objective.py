@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from groundshift.nets.any import AnyNet
-from groundshift.nets.direct import regress
+from groundshift.nets.direct import regress, through
 from groundshift.nets.fusion import Fusion
 from groundshift.nets.images import Images
-from groundshift.nets.losses import Truth, error_scale, loss, scales_loss, stages_loss
+from groundshift.nets.losses import Truth, error_scale, loss, scales_loss, stages_loss, unlike_loss
 from groundshift.synth.stream import Item
 from groundshift.train.config import TrainConfig
 
@@ -49,7 +49,13 @@ def outcome(
         found = net(reference, batch["secondary"], flow, iterations)
         total, parts = loss(found, truth, config.weights)
         return Outcome(total, parts, found.predictions[-1].flow)
-    found = regress(net, Images.of(reference, batch["secondary"]), flow)
+    images = Images.of(reference, batch["secondary"])
+    found = regress(net, images, flow)
+    if config.objective == "alike":
+        last = found[-1].flow
+        seen, there = through(images, last)
+        total = unlike_loss(images.reference, seen, there, last, config.smooth)
+        return Outcome(total, {"unlike": total.detach()}, last)
     if len(found) > 1:
         total = stages_loss([each.flow for each in found], truth.motion, truth.measurable)
         return Outcome(total, {"stages": total.detach()}, found[-1].flow)

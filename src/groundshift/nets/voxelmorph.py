@@ -1,0 +1,156 @@
+"""A registration net of the VoxelMorph family (Balakrishnan et al. 2019), to train without truth.
+
+As published a narrow U-Net sees both images at once. Here each image goes through one encoder by
+itself, so that a stack is encoded image by image and decoded pair by pair (`encode`, `decode`).
+What it predicts can be integrated as a velocity, which makes a map that folds nowhere, and cannot
+show the jump of a fault: that is off by default.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import grid_sample
+
+from groundshift.errors import MatcherError
+from groundshift.nets.layers import conv, known_alone, masked
+from groundshift.nets.spans import Span, reach_of
+from groundshift.nets.unet import narrowed
+
+ENCODER = (16, 32, 32, 32, 32)
+"""Channels of each level at full width, from the full resolution down."""
+DECODER = (32, 32, 32, 32)
+LAST = (16, 16)
+"""Channels of what follows at full resolution."""
+LEVELS = len(ENCODER)
+LARGEST = 1.0
+"""Pixels by which a velocity that is integrated can lead in a step."""
+
+
+@dataclass(frozen=True)
+class VoxelMorphConfig:
+    """Size of the net."""
+
+    width: float = 1.0
+    """Times as many channels as `ENCODER` and `DECODER`."""
+    integrate: int = 0
+    """How often a velocity is doubled (scaling and squaring); 0 predicts displacement itself."""
+    name: Literal["voxelmorph"] = "voxelmorph"
+
+    def __post_init__(self) -> None:
+        """Refuse what takes for ever."""
+        if not 0 <= self.integrate <= 10:
+            raise MatcherError(
+                f"integrate={self.integrate} is not offered; pass 0 to 10, such as 7"
+            )
+
+
+class VoxelMorph(nn.Module):
+    """The net."""
+
+    stride = 1
+    """Pixels from one displacement to the next."""
+    period = 2 ** (LEVELS - 1)
+    """Shift of the images that shifts the result alike, pixels."""
+
+    def __init__(self, config: VoxelMorphConfig) -> None:
+        super().__init__()
+        self.config = config
+        seen, made, last = (narrowed(each, config.width) for each in (ENCODER, DECODER, LAST))
+        self.down = nn.ModuleList(
+            conv(n, m, stride=2 if level else 1)
+            for level, (n, m) in enumerate(zip((1, *seen), seen, strict=False))
+        )
+        inside = (2 * seen[-1], *made)
+        skips = seen[-2::-1]
+        self.up = nn.ModuleList(
+            conv(n + 2 * skip, m) for n, skip, m in zip(inside, skips, made, strict=False)
+        )
+        self.last = nn.ModuleList(conv(n, m) for n, m in zip((made[-1], *last), last, strict=False))
+        self.flow = nn.Conv2d(last[-1], 2, 3, 1, 1)
+        nn.init.normal_(self.flow.weight, std=1e-3)
+        nn.init.zeros_(self.flow.bias)  # type: ignore[arg-type]
+
+    def encode(self, image: Tensor, known: Tensor) -> list[Tensor]:
+        """See one image ``(B, 1, H, W)`` at each level, from fine to coarse."""
+        x, seen = image, []
+        for layer, mask in zip(self.down, known_alone(known, LEVELS), strict=True):
+            x = masked(layer(x), mask)
+            seen.append(x)
+        return seen
+
+    def decode(self, one: list[Tensor], other: list[Tensor], known: Tensor) -> Tensor:
+        """Predict the displacement ``(B, 2, H, W)`` from what was seen of both images."""
+        masks = known_alone(known, LEVELS)
+        x = torch.cat([one[-1], other[-1]], 1)
+        for layer, a, b, mask in zip(
+            self.up, one[-2::-1], other[-2::-1], masks[-2::-1], strict=True
+        ):
+            larger = x.repeat_interleave(2, -1).repeat_interleave(2, -2)
+            x = masked(layer(torch.cat([larger, a, b], 1)), mask)
+        for layer in self.last:
+            x = masked(layer(x), masks[0])
+        flow = masked(self.flow(x), masks[0])
+        return flow if self.config.integrate == 0 else _integrated(flow, self.config.integrate)
+
+    def forward(self, images: Tensor, known: Tensor) -> list[Tensor]:
+        """Predict displacements; see :meth:`groundshift.nets.hourglass.Hourglass.forward`."""
+        one, other = (self.encode(image, known) for image in images.split(1, 1))
+        return [self.decode(one, other, known)]
+
+    @property
+    def reach(self) -> int:
+        """Pixels around a period of results that these depend on, at most."""
+        moved = _carried(self.config.integrate) if self.config.integrate else 0
+        span, seen = Span(0, self.period - 1).around(moved + 1 + len(LAST)), []
+        for _ in DECODER:
+            span = span.around(1)
+            seen.append(span)
+            span = span.coarser()
+        for level in range(LEVELS - 1, -1, -1):
+            span = span.around(1) if level == 0 else span.starts(2).around(1)
+            if level:
+                span = span.union(seen[level - 1])
+        return reach_of(span, self.period)
+
+    @property
+    def bytes_per_pixel(self) -> int:
+        """Memory for each pixel of the images, an upper estimate."""
+        return 4 * 3 * (self.flow.in_channels + DECODER[-1] + 2 * ENCODER[0])
+
+
+def _integrated(velocity: Tensor, doublings: int) -> Tensor:
+    """Follow a velocity for one unit of time: halve it often, and go each way twice as often."""
+    limit = LARGEST * 2**doublings
+    flow = velocity.clamp(-limit, limit) / 2**doublings
+    for _ in range(doublings):
+        flow = flow + carried(flow, flow)
+    return flow
+
+
+def _carried(doublings: int) -> int:
+    """Count the pixels from which an integral can come."""
+    return int(sum(LARGEST * 2**k + 1 for k in range(doublings)))
+
+
+def carried(planes: Tensor, flow: Tensor, margin: int = 0, mode: str = "bilinear") -> Tensor:
+    """See planes through a displacement; outside of them is zero. Gradients pass.
+
+    Parameters
+    ----------
+    planes
+        ``(B, C, H, W)``, with `margin` pixels more than the flow on each side.
+    flow
+        ``(B, 2, h, w)``, ``dy`` first, pixels.
+    margin
+        Pixels.
+    mode
+        "bilinear", or "bicubic".
+    """
+    rows, columns = planes.shape[-2:]
+    down, along = (torch.arange(n, device=flow.device, dtype=flow.dtype) for n in flow.shape[-2:])
+    y = down[:, None] + margin + flow[:, 0]
+    x = along + margin + flow[:, 1]
+    grid = torch.stack([(2 * x + 1) / columns - 1, (2 * y + 1) / rows - 1], -1)
+    return grid_sample(planes, grid, mode=mode, padding_mode="zeros", align_corners=False)
