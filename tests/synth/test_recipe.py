@@ -209,3 +209,15 @@ def test_outlets_are_narrow_and_steep() -> None:
     assert np.median(steepest) > 0.3
     assert max(steepest) < 3
     assert np.median(fast) < 0.45
+
+
+def test_of_the_same_date_all_pairs_are_alike_under_their_motion() -> None:
+    recipe = Recipe(size=128, radar=0.0, lost=0.0, same=1.0, motions=(("zero", 1.0),))
+    alike = []
+    for index in range(6):
+        sample = draw(recipe, index).sample
+        seen = sample.valid
+        both = torch.stack([sample.reference[seen], sample.secondary[seen]])
+        alike.append(float(torch.corrcoef(both)[0, 1]))
+    assert min(alike) > 0.8
+    assert sum(alike) / 6 > 0.95

@@ -25,7 +25,11 @@ def _text() -> Any:
 
 def train(  # noqa: PLR0913 - one option for each decision that is the user's
     config: Annotated[
-        str, typer.Argument(help="YAML of what to train, or `small`, `medium`, `large`.")
+        str,
+        typer.Argument(
+            help="YAML of what to train, or a name: `small`, `medium`, `large`, or a net of the "
+            "literature as published (`strainnet`) or small (`strainnet-compact`)."
+        ),
     ],
     run: Annotated[Path, typer.Argument(help="Folder of the run; it can be used as a matcher.")],
     *,

@@ -24,10 +24,18 @@ CLOUDY, SNOWY = 0.15, 0.1
 """Chance of clouds, cirrus or haze on a date; of snow on a pair."""
 STRIPED = 0.08
 """Share of the scenes without a crop that show stripes: dunes, ploughed fields, swell."""
-SAME = 0.25
-"""Share of invented scenes in which nothing but the ground's motion lies between the dates."""
 JITTER, ARRAYS, PARALLAX = 0.15, 0.06, 0.12
 """Chances of attitude jitter, of steps between detector arrays and of parallax."""
+
+
+class OpticalShares(NamedTuple):
+    """What a recipe says of optical pairs."""
+
+    same: float = 0.25
+    """Of invented scenes, in which nothing but the ground's motion lies between the dates; with 1
+    of all."""
+    lost: bool = False
+    """Whether this pair is of two places."""
 
 
 class Scene(NamedTuple):
@@ -44,13 +52,12 @@ class Scene(NamedTuple):
 def render(
     motion: Motion,
     size: int,
+    shares: OpticalShares,
     texture: Texture,
     rng: np.random.Generator,
     generator: torch.Generator,
-    *,
-    lost: bool = False,
 ) -> tuple[Sample, Motion]:
-    """Draw a camera and a scene, of two places if it is `lost`, and render the pair.
+    """Draw a camera and a scene, and render the pair.
 
     Returns
     -------
@@ -65,16 +72,20 @@ def render(
     elif rng.random() < STRIPED:
         scene = _striped(n, camera.fine, rng, generator)
     else:
-        scene = invented(n, camera.fine, rng, generator)
-    if lost:
+        scene = invented(n, camera.fine, rng, generator, shares.same)
+    alone = shares.same == 1
+    if alone:
+        scene = scene._replace(second=scene.first)
+    if shares.lost:
         hidden = torch.maximum(scene.hidden, scene.hidden.flip(0, 1))
         scene = scene._replace(second=scene.second.flip(0, 1), hidden=hidden)
     apparent = seen_by_scanner(motion, size, camera.fine, scene.height, rng, generator)
     early, late = (
-        Weather.draw(rng, size) if rng.random() < CLOUDY else None for _ in ("early", "late")
+        Weather.draw(rng, size) if rng.random() < CLOUDY and not alone else None
+        for _ in ("early", "late")
     )
     sample = photographed(scene, camera, apparent, size, generator, (early, late))
-    if lost:
+    if shares.lost:
         sample = sample._replace(measurable=torch.zeros_like(sample.measurable))
     return sample, apparent
 
@@ -156,13 +167,19 @@ def _crop(crops: Tensor, fine: int, rng: np.random.Generator, generator: torch.G
     return Scene(dates[0], dates[1], hidden, None)
 
 
-def invented(n: int, fine: int, rng: np.random.Generator, generator: torch.Generator) -> Scene:
-    """Invent relief, land cover and one or two suns."""
+def invented(
+    n: int,
+    fine: int,
+    rng: np.random.Generator,
+    generator: torch.Generator,
+    same: float = OpticalShares().same,
+) -> Scene:
+    """Invent relief, land cover and one or two suns; of a share of the scenes the same."""
     scene = Sunlit.draw(rng)((n, n), generator, oversample=fine)
     contrast = scene.reference.std()
     first, second = scene.reference / contrast, scene.secondary / contrast
     dark = scene.reference_shadow | scene.secondary_shadow
-    if rng.random() < SAME:
+    if rng.random() < same:
         second, dark = first, scene.reference_shadow
     return Scene(first, second, torch.maximum(dark.float(), scene.snow), scene.height)
 

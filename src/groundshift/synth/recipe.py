@@ -21,6 +21,7 @@ from groundshift.synth.earthquake import earthquake
 from groundshift.synth.families import FAMILIES
 from groundshift.synth.measured import MotionField, measured
 from groundshift.synth.motions import Motion, Scaled
+from groundshift.synth.optical_scene import OpticalShares
 from groundshift.synth.radar_scene import RadarShares
 from groundshift.synth.sample import Sample
 from groundshift.synth.texture import Texture
@@ -71,6 +72,9 @@ class Recipe:
     """Share of the other pairs that show crops of the bank, where there is one."""
     dates: float = 0.5
     """Share of crops that show two dates of one place, where the bank has them."""
+    same: float = 0.25
+    """Share of invented optical scenes in which nothing but the ground's motion lies between the
+    dates; with 1 all optical pairs are such, crops and stripes too, without clouds."""
     lost: float = 0.08
     """Share of pairs that have nothing in common to be measured by: of two places, or, of radar,
     less coherent than `coherence`."""
@@ -106,7 +110,7 @@ class Recipe:
                 f"size={self.size} and seed={self.seed}: pass size={SMALLEST} or more pixels and "
                 "seed=0 or more"
             )
-        for name in ("radar", "plain", "real", "dates", "lost"):
+        for name in ("radar", "plain", "real", "dates", "same", "lost"):
             if not 0 <= getattr(self, name) <= 1:
                 raise GroundshiftError(f"{name}={getattr(self, name)} is no share; pass 0 to 1")
         for name, (least, most) in RANGES.items():
@@ -180,7 +184,8 @@ def draw(
         shares = RadarShares(recipe.plain, recipe.coherence, lost)
         sample = radar_scene.render(family, ground, recipe.size, shares, texture, rng, generator)
         return Draw(sample, family, "radar", ground, ground)
-    sample, motion = optical_scene.render(ground, recipe.size, texture, rng, generator, lost=lost)
+    shares = OpticalShares(recipe.same, lost)
+    sample, motion = optical_scene.render(ground, recipe.size, shares, texture, rng, generator)
     return Draw(sample, family, "optical", motion, ground)
 
 

@@ -20,9 +20,10 @@ from groundshift.nets.guess import filled, first_guess
 from groundshift.synth.bank import Bank
 from groundshift.synth.recipe import check
 from groundshift.synth.stream import Item, Stream
-from groundshift.train.config import PRESETS, TrainConfig
+from groundshift.train.config import TrainConfig
 from groundshift.train.objective import mean_error, outcome, truth_of
 from groundshift.train.pool import Pool, with_search
+from groundshift.train.presets import PRESETS
 from groundshift.train.ranks import any_of, average_gradients, join, rank
 from groundshift.train.record import Record, Report
 from groundshift.train.state import State
@@ -151,7 +152,7 @@ def _claim(run: Path, config: TrainConfig, bank: str) -> None:
         there = json.loads(path.read_text())
         usual = json.loads(json.dumps(asdict(TrainConfig())))
         # What a key was before there was one.
-        there = {**usual, **there}
+        there = {**usual, **there, "recipe": {**usual["recipe"], **there.get("recipe", {})}}
         other = sorted(k for k, v in wanted.items() if there[k] != v and k not in FREE)
         if other:
             raise OutputError(

@@ -114,11 +114,3 @@ class TrainConfig:
         early = min(step, self.first)
         used = self.batch * (early * share + (step - early)) / self.uses
         return min(FIRST * self.batch, self.pool) + int(used)
-
-
-PRESETS = {
-    "small": TrainConfig(),
-    "medium": TrainConfig(net=FusionConfig((36, 72, 136), iterations=2), rate=1e-3),
-    "large": TrainConfig(net=FusionConfig((48, 96, 200), iterations=2), rate=7e-4),
-}
-"""Sizes S, M and L."""

@@ -1,0 +1,34 @@
+"""Configs with names: what is promised of their sizes, and that each can be drawn from."""
+
+import pytest
+import torch
+
+from groundshift.nets.any import NETS, net_of
+from groundshift.nets.fusion import FusionConfig
+from groundshift.nets.hourglass import parameters
+from groundshift.settings import Text
+from groundshift.train import PRESETS, TrainConfig
+
+LITERATURE = [config.name for config in NETS if config is not FusionConfig]
+
+
+@pytest.mark.parametrize("name", LITERATURE)
+def test_each_net_is_there_as_published_and_compact(name):
+    whole, compact = PRESETS[name], PRESETS[f"{name}-compact"]
+    assert whole.net.name == compact.net.name == name
+    assert whole.net == type(whole.net)()
+    with torch.device("meta"):
+        assert parameters(net_of(compact.net)) <= 800_000
+    assert whole.rate == 1e-4
+
+
+def test_compact_weights_fit_into_the_package():
+    with torch.device("meta"):
+        count = sum(parameters(net_of(PRESETS[f"{name}-compact"].net)) for name in LITERATURE)
+    assert 2 * count <= 15_000_000
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_is_what_its_text_says(name):
+    text = Text(TrainConfig, "training", "groundshift train", PRESETS)
+    assert text.read(name) == PRESETS[name]
