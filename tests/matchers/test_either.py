@@ -91,3 +91,32 @@ def test_little_coherence_is_found_by_large_windows():
 
     assert right(found) > 0.8
     assert right(found) > right(cheap) + 0.3
+
+
+def test_large_windows_beside_a_margin_do_not_count():
+    """A stream three cells wide with a gap, whose surroundings the large window sees."""
+    still, fast = (moved(0.0, dx, size=384, coherence=0.9, seed=3) for dx in (0.0, 9.0))
+    secondary = still.secondary.clone()
+    secondary[144:240] = fast.secondary[144:240]
+    secondary[170:214, 150:202] = torch.rand(44, 52, generator=torch.Generator().manual_seed(1))
+    small = NCC(window=32, search=12, stride=32, peak=Gaussian())
+    large = NCC(window=288, search=12, stride=32, peak=Gaussian())
+    # Cells begin at 16, so that three rows of them are the stream.
+    pair = (still.reference[16:], secondary[16:])
+    alone, whole, near = (
+        match_whole(m, *pair).dx[5]
+        for m in (small, Either(small, large), Either(small, large, 4.0))
+    )
+    assert float(alone[8]) == pytest.approx(9, abs=0.3)
+    assert torch.isnan(alone[5])
+    assert abs(float(whole[5])) < 1
+    assert torch.isnan(near[5])
+
+
+def test_chance_is_as_rare_as_promised():
+    one, two = (moved(0, 0, size=640, seed=seed).reference for seed in (1, 2))
+    for window in (32, 96):
+        matcher = NCC(window=window, search=16, stride=16, peak=Gaussian(), false_alarm=0.02)
+        found = match_whole(matcher, one, two)
+        share = float((~torch.isnan(found.dy)).float().mean())
+        assert 0.002 < share < 0.06

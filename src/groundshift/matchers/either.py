@@ -8,7 +8,8 @@ from torch import Tensor
 
 from groundshift.boxes import cell_sum
 from groundshift.errors import MatcherError
-from groundshift.matchers.stage import Called, Stage, crop, extent
+from groundshift.matchers.prior import local_median
+from groundshift.matchers.stage import Called, Stage, crop, crop_cells, extent
 from groundshift.types import Estimate
 
 HALF = 0.5
@@ -29,10 +30,14 @@ class Either(Called):
         answers.
     otherwise
         What matches the rest, of the same stride.
+    tolerance
+        Where neighbours have an answer of the first, one of the other counts if it lies within so
+        many pixels of their median: large windows beside a margin see what lies around it.
     """
 
     first: Stage
     otherwise: Stage
+    tolerance: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse what has no common cells."""
@@ -58,14 +63,19 @@ class Either(Called):
         return max(self.first.search, self.otherwise.search)
 
     @property
+    def _around(self) -> int:
+        """Pixels beyond the area reported on in which the first is asked: a cell or more."""
+        return self.period if self.tolerance else 0
+
+    @property
     def context(self) -> int:
         """Pixels of reference, and of prior, used beyond the area reported on."""
-        return max(self.first.context, self.otherwise.context)
+        return max(self.first.context, self.otherwise.context) + self._around
 
     @property
     def halo(self) -> int:
         """Context pixels on each side."""
-        return max(self.first.halo, self.otherwise.halo)
+        return max(self.first.halo, self.otherwise.halo) + self._around
 
     @property
     def bytes_per_pixel(self) -> int:
@@ -76,22 +86,26 @@ class Either(Called):
         self, reference: Tensor, secondary: Tensor, prior: Tensor | None, margin: int
     ) -> Estimate:
         """Match inputs that carry `margin` pixels of context, at least the halo."""
+        margin -= self._around
         found = self.first.match(reference, secondary, prior, margin)
         known = (~torch.isnan(crop(reference, margin))).to(reference.dtype)
         there = cell_sum(known, self.stride) >= HALF * self.stride**2
         missing = torch.isnan(found.dy)
         part = extent(missing & there, self.period // self.stride)
-        if part is None:
-            return found
-        pixels = tuple(
-            slice(cut.start * self.stride, cut.stop * self.stride + 2 * margin) for cut in part
-        )
-        other = self.otherwise.match(
-            reference[pixels],
-            secondary[pixels],
-            None if prior is None else prior[(..., *pixels)],
-            margin,
-        )
-        for plane, values in zip(found, other, strict=True):
-            plane[part] = torch.where(missing[part], values, plane[part])
-        return found
+        if part is not None:
+            pixels = tuple(
+                slice(cut.start * self.stride, cut.stop * self.stride + 2 * margin) for cut in part
+            )
+            other = self.otherwise.match(
+                reference[pixels],
+                secondary[pixels],
+                None if prior is None else prior[(..., *pixels)],
+                margin,
+            )
+            taken = missing[part]
+            if self.tolerance:
+                for plane, values in zip(found[:2], other[:2], strict=True):
+                    taken &= ~((values - local_median(plane)[part]).abs() > self.tolerance)
+            for plane, values in zip(found, other, strict=True):
+                plane[part] = torch.where(taken, values, plane[part])
+        return crop_cells(found, self._around // self.stride)

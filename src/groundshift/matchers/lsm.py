@@ -27,9 +27,9 @@ from torch.nn.functional import pad
 from groundshift.boxes import box_sum, cell_sum
 from groundshift.matchers.follow import WARP_CELL, deform, follow_margin
 from groundshift.matchers.ncc import LEAST_SHARE
-from groundshift.matchers.peak import PRECISION, independent, significant
+from groundshift.matchers.peak import PRECISION, significant
 from groundshift.matchers.stage import Called, where
-from groundshift.matchers.texture import Texture
+from groundshift.matchers.texture import Grain, Texture
 from groundshift.matchers.windows import (
     Window,
     base_cell,
@@ -180,17 +180,15 @@ class LeastSquares(Called):
             estimate = self._solve(_central(found), steady, scatter, window, share)
             if window.side > close_side:
                 estimate = where(close, estimate)
-            bands = texture.bandwidths(window.side, self.stride)
-            estimates.append(self._certain(estimate, bands, window))
+            grain = texture.grain(window.side, self.stride)
+            estimates.append(self._certain(estimate, grain))
         return estimates
 
-    def _certain(
-        self, estimate: Estimate, bands: tuple[Tensor, Tensor], window: Window
-    ) -> Estimate:
+    def _certain(self, estimate: Estimate, grain: Grain) -> Estimate:
         """Leave out what chance could have found."""
-        samples = independent(bands)
-        trials = samples * (2 * self.limit + 1) ** 2
-        sure = significant(estimate.score, samples * window.side**2, trials, self.false_alarm)
+        sure = significant(
+            estimate.score, grain.samples, grain[:2], 2 * self.limit, self.false_alarm
+        )
         return where(sure, estimate)
 
     def _cells(

@@ -23,9 +23,9 @@ from groundshift.boxes import box_sum, cell_sum
 from groundshift.errors import MatcherError
 from groundshift.matchers.follow import WARP_CELL, follow, follow_margin
 from groundshift.matchers.lagged import lagged_cell_sums, masked_cell_sums
-from groundshift.matchers.peak import Gaussian, Sinc, independent, law_sigma, significant
+from groundshift.matchers.peak import Gaussian, Sinc, law_sigma, significant
 from groundshift.matchers.stage import Called, where
-from groundshift.matchers.texture import Texture
+from groundshift.matchers.texture import Grain, Texture
 from groundshift.matchers.windows import Window, base_cell, centred, up_to, window_sums
 from groundshift.types import Estimate
 
@@ -146,20 +146,18 @@ class NCC(Called):
         if self.false_alarm < 1:
             texture = Texture.of(reference, margin, context, base)
             estimates = [
-                self._certain(estimate, texture.bandwidths(window.side, self.stride), window)
+                self._certain(estimate, texture.grain(window.side, self.stride))
                 for estimate, window in zip(estimates, windows, strict=True)
             ]
         if offset is None:
             return estimates
         return [e._replace(dy=e.dy + offset[0], dx=e.dx + offset[1]) for e in estimates]
 
-    def _certain(
-        self, estimate: Estimate, bands: tuple[Tensor, Tensor], window: Window
-    ) -> Estimate:
+    def _certain(self, estimate: Estimate, grain: Grain) -> Estimate:
         """Leave out what chance could have found."""
-        samples = independent(bands)
-        trials = samples * (2 * self.search + 1) ** 2
-        sure = significant(estimate.score, samples * window.side**2, trials, self.false_alarm)
+        sure = significant(
+            estimate.score, grain.samples, grain[:2], 2 * self.search, self.false_alarm
+        )
         return where(sure, estimate)
 
     def _peaks(self, volume: Tensor, window: Window) -> Estimate:

@@ -16,7 +16,7 @@ read from the width of the peak, see `law_sigma`.
 
 import math
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import torch
@@ -43,6 +43,10 @@ class Peak(NamedTuple):
     """``-d2(ln value)/dx2``, per square pixel."""
 
 
+FINEST = 0.91
+"""Bandwidth, cycles per pixel, of a pattern that is white on the pixels."""
+STEPS = 64
+"""Bandwidths for which the height that chance reaches is tabulated."""
 LEAST = 0.15
 """Of the highest sample: a lower neighbour says no more about where a Gaussian peak is.
 
@@ -209,23 +213,60 @@ def independent(bands: tuple[Tensor, Tensor]) -> Tensor:
     return by * bx
 
 
-def significant(rho: Tensor, samples: Tensor, trials: Tensor, false_alarm: float) -> Tensor:
-    """Whether a correlation is higher than chance would make the highest of so many.
+def significant(
+    rho: Tensor, samples: Tensor, bands: tuple[Tensor, Tensor], range_: float, false_alarm: float
+) -> Tensor:
+    """Whether a correlation is higher than chance would make the highest of a range of lags.
 
     Parameters
     ----------
     rho
-        Correlation of the windows.
+        Correlation of the windows, at the maximum between the lags.
     samples
         Independent samples in the window: unrelated windows correlate by chance with a deviation
         of one over their root.
-    trials
-        Independent displacements among which the highest was taken.
+    bands
+        Bandwidth along rows and columns, cycles per pixel: how fast chance changes with the lag.
+    range_
+        Lags from one end to the other in each direction, pixels.
     false_alarm
         Accepted probability that unrelated images pass.
     """
-    threshold = torch.special.ndtri(1 - false_alarm / trials.double().clamp(min=1))
+    by, bx = bands
+    fine = (by * bx).sqrt().clamp(max=FINEST) * (STEPS / FINEST)
+    table = torch.tensor(_thresholds(range_, false_alarm), device=rho.device, dtype=rho.dtype)
+    low = fine.floor().clamp(max=STEPS - 1).long()
+    threshold = table[low] + (fine - low) * (table[low + 1] - table[low])
     return rho > threshold / samples.sqrt()
+
+
+@lru_cache
+def _thresholds(range_: float, false_alarm: float) -> tuple[float, ...]:
+    """Deviations that the highest of unrelated correlations exceeds with a probability.
+
+    The correlation surface of unrelated windows is a smooth Gaussian field, whose maximum over a
+    square follows from its expected Euler characteristic (Adler and Taylor 2007): of the square, of
+    its sides and of a point. Its spectrum is the product of both images': of speckle
+    ``(1 - f / B)**2``, whose second moment is ``B**2 / 10``.
+
+    Returns
+    -------
+    tuple of float
+        For bandwidths from 0 to `FINEST`, in `STEPS` steps.
+    """
+    found = []
+    for step in range(STEPS + 1):
+        slope = 2 * math.pi * (step / STEPS) * FINEST / math.sqrt(10)
+        length = range_ * slope
+        low, high = 0.0, 40.0
+        for _ in range(60):
+            u = (low + high) / 2
+            tail = math.exp(-u * u / 2)
+            chance = 0.5 * math.erfc(u / math.sqrt(2)) + length / math.pi * tail
+            chance += length**2 * (2 * math.pi) ** -1.5 * u * tail
+            low, high = (u, high) if chance > false_alarm else (low, u)
+        found.append(high)
+    return tuple(found)
 
 
 def law_sigma(

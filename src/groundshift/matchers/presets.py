@@ -18,13 +18,16 @@ SEARCHED = Whiten(0.3)
 coherent whitening adds to it."""
 CERTAIN = 1e-6
 """Probability that unrelated images pass the cheap part of that search."""
+NEAR = 4.0
+"""Pixels by which what the largest windows find may differ from what smaller ones find beside it:
+the next stage looks little farther."""
 
 
 def wide(search: int) -> Filtered:
     """Return the search that everything else begins with: results each 32 px.
 
-    In means of 2 x 2 pixels, which is cheap and enough for most; elsewhere in every pixel, with
-    windows of up to 224 px that average more noise.
+    In means of 2 x 2 pixels by windows of 32 and 96 px where these are certain, which is cheap;
+    elsewhere in every pixel by windows of 32, 96 and 160 px; where these find nothing, of 288 px.
 
     Parameters
     ----------
@@ -32,15 +35,12 @@ def wide(search: int) -> Filtered:
         Largest displacement looked for in each direction, pixels; 4 are looked for in any case.
     """
     search = max(search, 4)
-    cheap = NCC(48, -(-search // 2), stride=16, peak=Gaussian(), false_alarm=CERTAIN)
+    half = NCC(16, -(-search // 2), stride=16, peak=Gaussian(), false_alarm=CERTAIN)
+    cheap = MultiWindow(half, windows=(16, 48), agreement=16)
     whole = NCC(96, search, stride=32, peak=Gaussian())
-    return Filtered(
-        SEARCHED,
-        Either(
-            Halved(MultiWindow(cheap, windows=(16, 48, 80), agreement=16)),
-            MultiWindow(whole, windows=(96, 224), agreement=32),
-        ),
-    )
+    large = MultiWindow(whole, windows=(288,), agreement=32)
+    several = MultiWindow(whole, windows=(32, 96, 160), agreement=32)
+    return Filtered(SEARCHED, Either(Halved(cheap), Either(several, large, NEAR)))
 
 
 def default(search: int = 64, stride: int = 4) -> CoarseToFine:

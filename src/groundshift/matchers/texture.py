@@ -6,8 +6,23 @@ import torch
 from torch import Tensor
 
 from groundshift.boxes import cell_sum
-from groundshift.matchers.peak import band_of_speckle
+from groundshift.matchers.peak import band_of_speckle, independent
 from groundshift.matchers.windows import centred, window_sums
+
+
+class Grain(NamedTuple):
+    """What a window's detail can be worth."""
+
+    band_y: Tensor
+    """Bandwidth along rows, cycles per pixel."""
+    band_x: Tensor
+    known: Tensor
+    """Pixels that are."""
+
+    @property
+    def samples(self) -> Tensor:
+        """Independent samples in the window."""
+        return self.known * independent((self.band_y, self.band_x))
 
 
 class Texture(NamedTuple):
@@ -35,14 +50,13 @@ class Texture(NamedTuple):
         planes = (known, a, a * a, a * wide[1:, :-1], a * wide[:-1, 1:])
         return cls(torch.stack([cell_sum(plane, base) for plane in planes]), context, base)
 
-    def bandwidths(self, side: int, stride: int) -> tuple[Tensor, Tensor]:
-        """Bandwidth along rows and columns in each window, cycles per pixel."""
+    def grain(self, side: int, stride: int) -> Grain:
+        """Look at the windows of a side, one for each `stride` pixels."""
         n, mean, square, below, beside = window_sums(
             self.sums, side, stride, self.base, self.context
         )
         n = n.clamp(min=1)
         mean = mean / n
         variance = (square / n - mean**2).clamp(min=1e-9)
-        return tuple(  # type: ignore[return-value]
-            band_of_speckle((product / n - mean**2) / variance) for product in (below, beside)
-        )
+        along_y, along_x = ((product / n - mean**2) / variance for product in (below, beside))
+        return Grain(band_of_speckle(along_y), band_of_speckle(along_x), n)
