@@ -85,7 +85,7 @@ def test_another_bank_needs_another_folder(folder, capsys):
     assert go(folder, "--steps", "2") == 0
     (folder / "run/bank.sha256").write_text("0" * 64)
     assert go(folder) == 2
-    assert "was trained with another bank of texture" in capsys.readouterr().err
+    assert "was trained with another bank or store" in capsys.readouterr().err
 
 
 def test_a_run_that_is_not_complete_says_so(folder, capsys):

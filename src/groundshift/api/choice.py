@@ -13,15 +13,15 @@ from groundshift.nets import weights
 from groundshift.nets.refine import learned
 from groundshift.types import Matcher
 
-AUTO, DEFAULT = "auto", "default"
+AUTO, DEFAULT, LEARNED = "auto", "default", "learned"
 """Names that `track` takes for a matcher, beside those of weights."""
 
 log = logging.getLogger(__name__)
 
 
 def is_name(text: str) -> bool:
-    """Whether `named` knows it: "auto", "default", weights of the package, a run's folder."""
-    return text in (AUTO, DEFAULT, *weights.names()) or weights.is_run(text)
+    """Whether `named` knows it: "auto", "default", "learned", weights by name, a run's folder."""
+    return text in (AUTO, DEFAULT, LEARNED, *weights.names()) or weights.is_run(text)
 
 
 def named(name: str, search: int | None, stride: int | None, scale: int) -> Matcher:
@@ -31,7 +31,8 @@ def named(name: str, search: int | None, stride: int | None, scale: int) -> Matc
     ----------
     name
         "default" is classical. "auto" is learned, or the default where no weights come with the
-        package; `suited` has the last word. Any other name is that of weights.
+        package; `suited` has the last word. "learned" is so whatever the images are. Any other
+        name is that of weights.
     search, stride
         As for :func:`groundshift.track`.
     scale
@@ -54,7 +55,7 @@ def named(name: str, search: int | None, stride: int | None, scale: int) -> Matc
         raise MatcherError(f"stride={step} is not offered{kind}; pass stride={choices}")
     if name == DEFAULT or (name == AUTO and weights.STANDARD not in weights.names()):
         return matchers.default(search=scale * far, stride=scale * step)
-    return learned(weights.STANDARD if name == AUTO else name, scale * far, scale * step)
+    return learned(weights.STANDARD if name in (AUTO, LEARNED) else name, scale * far, scale * step)
 
 
 def suited(

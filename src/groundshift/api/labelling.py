@@ -128,7 +128,7 @@ def labels(
     if count == 0:
         raise GroundshiftError(
             f"no crop of {size} px has labels on {share:.0%} of its pixels; lower share= or size=, "
-            "search farther, or take pairs of dates nearer to each other"
+            "search farther (matcher=multikernel(search=64)), or take dates nearer to each other"
         )
     layout = Layout(out.absolute(), count, 0, size, max(1, SHARD_PIXELS // size**2))
     told = {"pairs": facts, "matcher": repr(matcher), "size": size, "share": share}

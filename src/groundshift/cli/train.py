@@ -1,6 +1,7 @@
 """The command ``train``."""
 
 import math
+import os
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -106,7 +107,8 @@ def train(  # noqa: PLR0913 - one option for each decision that is the user's
         )
     except KeyboardInterrupt:
         typer.echo("\ngroundshift: interrupted; the same command goes on from here", err=True)
-        raise typer.Exit(130) from None
+        # Not an exception, which would say that nothing was written.
+        os._exit(130)
     if state.step < chosen.steps:
         typer.echo(f"stopped     at step {state.step:,}; the same command goes on")
     typer.echo(f"wrote       {run}")

@@ -42,7 +42,7 @@ class Weights:
     invalid: float = 0.1
     gradient: float = 0.1
     jump: float = 4.0
-    """Of gradients within `NEAR` of a jump."""
+    """Of gradients within 6 px of a jump."""
     slope: float = 0.02
     settled: float = 0.5
     """Of the error after the first, cheap iteration."""

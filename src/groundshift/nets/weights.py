@@ -129,8 +129,8 @@ def _load(path: Path, _changed: int, device: torch.device) -> Trained:
     except Exception as error:  # whatever a file that is no such file leads to
         reason = " ".join(str(error).split())[:200]
         raise MatcherError(
-            f"{path} holds no weights of this net ({reason}); train with this version of "
-            "groundshift, or use the version that wrote them"
+            f"{path} holds no weights of this net ({reason}); copy them again if "
+            "they are damaged, or use the version of groundshift that wrote them"
         ) from error
     net.eval().requires_grad_(requires_grad=False)
     return Trained(net.to(device), details)

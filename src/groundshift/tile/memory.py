@@ -87,7 +87,7 @@ def plan(
         need = min(_bytes_at_once(shape, each, operator) for each in options)
         raise GroundshiftError(
             f"a memory budget of {_as_given(budget)} is too small: {type(operator).__name__} needs "
-            f"at least {_human(need)}; give more memory or a matcher with a smaller reach"
+            f"at least {_human(need)}; give more memory, or let the matcher search less far"
         )
     return min(fitting, key=lambda each: _time(shape, each, operator))
 

@@ -142,7 +142,7 @@ def _claim(run: Path, config: TrainConfig, bank: str) -> None:
     if known != bank:
         other = "another" if known else "no"
         raise OutputError(
-            f"{run} was trained with {other} bank of texture; pass the same, or choose another "
+            f"{run} was trained with {other} bank or store; pass the same, or choose another "
             "folder and start from this run (start in the YAML)"
         )
     path.write_text(bank)
