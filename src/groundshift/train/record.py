@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -110,7 +111,8 @@ class Record:
     def _tell(self, kind: str, values: dict[str, float]) -> None:
         line = {"step": self._state.step, "seconds": self._state.seconds, **values}
         with (self._run / LOG).open("a") as file:
-            file.write(json.dumps({"kind": kind, **line}) + "\n")
+            known = {name: value if math.isfinite(value) else None for name, value in line.items()}
+            file.write(json.dumps({"kind": kind, **known}) + "\n")
         if self._board is not None:
             for name, value in values.items():
                 self._board.add_scalar(f"{kind}/{name}", value, self._state.step)
