@@ -131,19 +131,18 @@ def labels(
             "search farther (matcher=multikernel(search=64)), or take dates nearer to each other"
         )
     layout = Layout(out.absolute(), count, 0, size, max(1, SHARD_PIXELS // size**2))
-    told = {"pairs": facts, "matcher": repr(matcher), "size": size, "share": share}
-    software = {name: version(name) for name in PACKAGES}
-    store.create(
-        layout,
-        (FAMILY,),
-        SENSORS,
-        {"recipe": told, "software": software, "bank": None, "licences": []},
-    )
-    there, crops = store.done(layout), list(_crops(found))
-    for shard in sorted(set(range(layout.shards)) - there):
-        part = layout.part(shard)
-        store.write(layout, shard, [_sample(*crops[k], k, size) for k in part])
+    _write(layout, found, {"pairs": facts, "matcher": repr(matcher), "size": size, "share": share})
     return Samples(layout.path)
+
+
+def _write(layout: Layout, found: Sequence[_Labelled], told: dict[str, Any]) -> None:
+    """Write the shards that are not there yet."""
+    facts = {"recipe": told, "software": {name: version(name) for name in PACKAGES}}
+    store.create(layout, (FAMILY,), SENSORS, {**facts, "bank": None, "licences": []})
+    crops = list(_crops(found))
+    for shard in sorted(set(range(layout.shards)) - store.done(layout)):
+        part = layout.part(shard)
+        store.write(layout, shard, [_sample(*crops[k], k, layout.size) for k in part])
 
 
 def _check(pairs: Sequence[Pair], out: Path, size: int, share: float) -> None:
