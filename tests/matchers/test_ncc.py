@@ -140,3 +140,23 @@ def test_noise_as_fine_as_a_pixel_is_not_taken_for_a_match():
     assert float(torch.isnan(found.dy).float().mean()) > 0.93
     everything = match(replace(matcher, false_alarm=1.0), *noise).score
     assert float(everything.nan_to_num().max()) < 0.5
+
+
+def test_what_no_prior_leads_to_must_be_certain():
+    # One cell in a thousand by chance, alone in ground that shares nothing, misled nets around it.
+    noise = torch.randn(2, 512, 512, generator=torch.Generator().manual_seed(6))
+    prior = torch.zeros(2, 512, 512)
+    prior[:, :, 256:] = torch.nan
+    loose = NCC(window=24, search=6, stride=8, peak=Gaussian(), false_alarm=0.5)
+    strict = replace(loose, unguided=1e-9)
+    known = ~torch.isnan(match(loose, *noise, prior).dy)
+    left = ~torch.isnan(match(strict, *noise, prior).dy)
+    assert int(known[:, 32:].sum()) > 100
+    assert not left[:, 32:].any()
+    assert torch.equal(known[:, :32], left[:, :32])
+    # What is alike beyond doubt needs no prior.
+    pair = moved(0.6, -1.2, size=168, coherence=0.95)
+    unknown = torch.full((2, 168, 168), torch.nan)
+    one, two = (match(m, *pair[:2], unknown) for m in (loose, strict))
+    assert torch.allclose(one.dy, two.dy, equal_nan=True)
+    assert not torch.isnan(two.dy).all()

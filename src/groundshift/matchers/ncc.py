@@ -24,7 +24,7 @@ from groundshift.errors import MatcherError
 from groundshift.matchers.follow import WARP_CELL, follow, follow_margin
 from groundshift.matchers.lagged import lagged_cell_sums, masked_cell_sums
 from groundshift.matchers.peak import Gaussian, Sinc, law_sigma, significant
-from groundshift.matchers.stage import Called, where
+from groundshift.matchers.stage import Called, crop, where
 from groundshift.matchers.texture import Grain, Texture
 from groundshift.matchers.windows import Window, base_cell, centred, up_to, window_sums
 from groundshift.types import Estimate
@@ -56,6 +56,9 @@ class NCC(Called):
         Largest prior displacement that is followed, pixels.
     false_alarm
         Probability that unrelated images give a result instead of NaN. 1 keeps every peak.
+    unguided
+        The same where there is a prior that knows nothing of a cell: what a wider search did not
+        find should be certain. None takes `false_alarm`.
     """
 
     window: int = 32
@@ -64,6 +67,7 @@ class NCC(Called):
     peak: Sinc | Gaussian = field(default_factory=Sinc)
     reach: int = 0
     false_alarm: float = 1e-3
+    unguided: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse parameters that contradict each other."""
@@ -145,19 +149,28 @@ class NCC(Called):
         ]
         if self.false_alarm < 1:
             texture = Texture.of(reference, margin, context, base)
+            guided = self._guided(prior, margin)
             estimates = [
-                self._certain(estimate, texture.grain(window.side, self.stride))
+                self._certain(estimate, texture.grain(window.side, self.stride), guided)
                 for estimate, window in zip(estimates, windows, strict=True)
             ]
         if offset is None:
             return estimates
         return [e._replace(dy=e.dy + offset[0], dx=e.dx + offset[1]) for e in estimates]
 
-    def _certain(self, estimate: Estimate, grain: Grain) -> Estimate:
+    def _guided(self, prior: Tensor | None, margin: int) -> Tensor | None:
+        """Tell cells of which the prior knows something; None if that makes no difference."""
+        if prior is None or self.unguided is None:
+            return None
+        known = (~torch.isnan(crop(prior[0], margin))).to(prior.dtype)
+        return cell_sum(known, self.stride) > 0
+
+    def _certain(self, estimate: Estimate, grain: Grain, guided: Tensor | None) -> Estimate:
         """Leave out what chance could have found."""
-        sure = significant(
-            estimate.score, grain.samples, grain[:2], 2 * self.search, self.false_alarm
-        )
+        found = estimate.score, grain.samples, grain[:2], 2 * self.search
+        sure = significant(*found, self.false_alarm)
+        if guided is not None and self.unguided is not None:
+            sure &= guided | significant(*found, self.unguided)
         return where(sure, estimate)
 
     def _peaks(self, volume: Tensor, window: Window) -> Estimate:

@@ -57,7 +57,7 @@ def default(search: int = 64, stride: int = 4) -> CoarseToFine:
         raise MatcherError(f"default(stride={stride}) is not offered; use one of {STRIDES}")
     odd = stride % 2
     middle = MultiWindow(
-        NCC(window=40, search=5, stride=8, peak=Gaussian()),
+        NCC(window=40, search=5, stride=8, peak=Gaussian(), unguided=CERTAIN),
         windows=(24, 40, 72, 104),
         agreement=24,
     )

@@ -12,7 +12,7 @@ from groundshift.matchers.compose import CoarseToFine, Filtered, MultiWindow
 from groundshift.matchers.follow import follow_margin
 from groundshift.matchers.ncc import NCC
 from groundshift.matchers.peak import PRECISION, Gaussian
-from groundshift.matchers.presets import STRIDES, WHITEN, searched, wide
+from groundshift.matchers.presets import CERTAIN, STRIDES, WHITEN, searched, wide
 from groundshift.matchers.stage import Called, where
 from groundshift.matchers.windows import up_to
 from groundshift.nets.area import planes_of
@@ -122,7 +122,7 @@ def near() -> MultiWindow:
 
     It searches as far as that of the default: what is narrow and fast was lost in large windows.
     """
-    search = NCC(window=40, search=5, stride=8, peak=Gaussian())
+    search = NCC(window=40, search=5, stride=8, peak=Gaussian(), unguided=CERTAIN)
     return MultiWindow(search, windows=(24, 72), agreement=24)
 
 
