@@ -284,7 +284,7 @@ class TestOthers:
             "matcher     NCC(",
             "              window=16, search=8, stride=8,",
             "              peak=Sinc(taps=12, iterations=4), reach=0,",
-            "              false_alarm=0.001, unguided=None)",
+            "              false_alarm=0.001, unguided=1.0)",
         ]
         assert "radiometry  optical" in lines
 

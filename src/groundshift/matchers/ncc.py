@@ -57,8 +57,8 @@ class NCC(Called):
     false_alarm
         Probability that unrelated images give a result instead of NaN. 1 keeps every peak.
     unguided
-        The same where there is a prior that knows nothing of a cell: what a wider search did not
-        find should be certain. None takes `false_alarm`.
+        The same where there is a prior that knows nothing of a cell, if it is less: what a wider
+        search did not find should be certain.
     """
 
     window: int = 32
@@ -67,7 +67,7 @@ class NCC(Called):
     peak: Sinc | Gaussian = field(default_factory=Sinc)
     reach: int = 0
     false_alarm: float = 1e-3
-    unguided: float | None = None
+    unguided: float = 1.0
 
     def __post_init__(self) -> None:
         """Refuse parameters that contradict each other."""
@@ -160,7 +160,7 @@ class NCC(Called):
 
     def _guided(self, prior: Tensor | None, margin: int) -> Tensor | None:
         """Tell cells of which the prior knows something; None if that makes no difference."""
-        if prior is None or self.unguided is None:
+        if prior is None or self.unguided >= self.false_alarm:
             return None
         known = (~torch.isnan(crop(prior[0], margin))).to(prior.dtype)
         return cell_sum(known, self.stride) > 0
@@ -169,7 +169,7 @@ class NCC(Called):
         """Leave out what chance could have found."""
         found = estimate.score, grain.samples, grain[:2], 2 * self.search
         sure = significant(*found, self.false_alarm)
-        if guided is not None and self.unguided is not None:
+        if guided is not None:
             sure &= guided | significant(*found, self.unguided)
         return where(sure, estimate)
 
