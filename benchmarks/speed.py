@@ -39,12 +39,14 @@ from groundshift.tile import map_pair
 from groundshift.types import Estimate, Matcher
 
 SIZE = 2048
+SIZES = (1024, SIZE, 4096)
 SEED = 301
 ROUNDS = 3
 ENOUGH = 60.0
 MOTION = Waves(amplitude=(8.0, 8.0), wavelength=(900.0, 1100.0))
 OPENPIV = "OpenPIV 64/32/32"
 STRAINNET = "StrainNet-f, random weights"
+LEARNED = "groundshift learned, search 32 px, stride 1, tiled"
 
 TITLE = "Speed and memory"
 TEXT = f"""One pair of {SIZE} x {SIZE} px, texture with 10 % noise, motion within 8 px in each
@@ -54,8 +56,8 @@ one also pays for memory that the system has to find. Scaling to 8 bit or 0..1 i
 are not. Nodes per second of wall time are nodes with a result. Memory is the peak of the process,
 imports and images included. All run with what the command line sets: `GOMP_SPINCOUNT=10000` and an
 allocator that keeps freed memory. Processor seconds are the more robust number on a shared machine.
-"tiled" is what `groundshift.track` does; the default matcher
-searches 64 px unless told otherwise."""
+"tiled" is what `groundshift.track` does; the default matcher searches 64 px unless told otherwise.
+The second table has the learned matcher on pairs of other sizes."""
 
 
 def tiled(matcher: Matcher) -> Method:
@@ -87,7 +89,7 @@ METHODS: dict[str, Callable[[], Method]] = {
     "groundshift default, stride 2, tiled": lambda: tiled(default(stride=2)),
     "groundshift default, stride 1, tiled": lambda: tiled(default(stride=1)),
     "groundshift default, search 32 px, stride 1, tiled": lambda: tiled(default(32, stride=1)),
-    "groundshift learned, search 32 px, stride 1, tiled": lambda: tiled(learned(STANDARD, 32)),
+    LEARNED: lambda: tiled(learned(STANDARD, 32)),
     STRAINNET: strainnet,
     OPENPIV: openpiv,
     "scikit-image phase 64, stride 32": windowed_phase,
@@ -111,7 +113,7 @@ def measure(name: str, file: str) -> dict[str, float]:
         found = method(reference, secondary)
         walls.append(time.perf_counter() - wall)
         cpus.append(time.process_time() - cpu)
-    errors = compare(found, MOTION, (SIZE, SIZE))
+    errors = compare(found, MOTION, (reference.shape[0], reference.shape[1]))
     return {
         "wall": min(walls),
         "cpu": min(cpus),
@@ -137,15 +139,27 @@ def _in_subprocess(name: str, file: str) -> dict[str, float]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
+def _pair(folder: str, size: int) -> str:
+    """Write a pair of this size and return its file."""
+    file = str(Path(folder) / f"{size}.pt")
+    torch.save(moved_texture(size, SEED, MOTION, noise=0.1)[:2], file)
+    return file
+
+
 def tables() -> list[Table]:
     """Run everything."""
     best: dict[str, dict[str, float]] = {}
+    area: list[list[Value]] = []
     with tempfile.TemporaryDirectory() as folder:
-        file = str(Path(folder) / "pair.pt")
-        torch.save(moved_texture(SIZE, SEED, MOTION, noise=0.1)[:2], file)
+        file = _pair(folder, SIZE)
         for name in METHODS:
             best[name] = _in_subprocess(name, file)
             print(name, best[name], file=sys.stderr)
+        for size in SIZES:
+            found = _in_subprocess(LEARNED, _pair(folder, size))
+            print(size, found, file=sys.stderr)
+            each = found["cpu"] / (size * size / 1e6)
+            area.append([size, found["wall"], found["cpu"], each, found["memory"]])
     piv = best[OPENPIV]["nodes"] / best[OPENPIV]["wall"]
     rows: list[list[Value]] = []
     for name, value in best.items():
@@ -153,7 +167,8 @@ def tables() -> list[Table]:
         each = (value["wall"], value["cpu"], rate, rate / piv, value["mae"], value["memory"])
         rows.append([name, round(value["stride"]), *each])
     columns = ("method", "stride px", "wall s", "CPU s", "nodes/s", "x OpenPIV", "MAE px", "GB")
-    return [Table("Side by side", columns, rows)]
+    sizes = ("side px", "wall s", "CPU s", "CPU s per Mpx", "GB")
+    return [Table("Side by side", columns, rows), Table("Linear in area", sizes, area)]
 
 
 if __name__ == "__main__":

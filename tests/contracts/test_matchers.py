@@ -20,6 +20,7 @@ from groundshift.matchers import (
     Gaussian,
     Halved,
     LeastSquares,
+    LogTV,
     MultiWindow,
     PhaseCorrelation,
     default,
@@ -44,6 +45,7 @@ MATCHERS = [
     ),
     Filtered(HighPass(15), NCC(window=32, search=12, stride=8)),
     ForwardBackward(NCC(window=32, search=12, stride=8)),
+    LogTV(NCC(window=32, search=12, stride=8), rounds=2, iterations=3),
     default(search=16),
 ]
 each = pytest.mark.parametrize("matcher", MATCHERS, ids=lambda m: type(m).__name__)

@@ -51,7 +51,12 @@ def train(  # noqa: PLR0913 - one option for each decision that is the user's
         ),
     ] = None,
     hours: Annotated[
-        float | None, typer.Option(min=0, help="Stop after this time; the same command goes on.")
+        float | None,
+        typer.Option(
+            min=0,
+            help="Stop after the first step beyond this time; the same command goes on. Samples "
+            "for the first step take minutes.",
+        ),
     ] = None,
     steps: Annotated[
         int | None, typer.Option(min=1, help="Of the whole run, instead of the config's.")

@@ -7,6 +7,7 @@ follow from it. Any other object that satisfies :class:`groundshift.types.Matche
 from groundshift.matchers.compose import CoarseToFine, Filtered, ForwardBackward, MultiWindow
 from groundshift.matchers.either import Either
 from groundshift.matchers.halved import Halved
+from groundshift.matchers.logtv import LogTV
 from groundshift.matchers.lsm import LeastSquares
 from groundshift.matchers.ncc import NCC
 from groundshift.matchers.peak import Gaussian, Sinc
@@ -23,6 +24,7 @@ AnyMatcher = (
     | Halved
     | Filtered
     | ForwardBackward
+    | LogTV
 )
 """Every matcher that comes with the package."""
 
@@ -36,6 +38,7 @@ __all__ = [
     "Gaussian",
     "Halved",
     "LeastSquares",
+    "LogTV",
     "MultiWindow",
     "PhaseCorrelation",
     "Sinc",

@@ -85,9 +85,14 @@ def plan(
     fitting = [each for each in options if _bytes_at_once(shape, each, operator) <= budget]
     if not fitting:
         need = min(_bytes_at_once(shape, each, operator) for each in options)
+        given = (
+            f"the {_human(budget)} of memory that may be used now are too few"
+            if memory is None
+            else f"a memory budget of {_as_given(budget)} is too small"
+        )
         raise GroundshiftError(
-            f"a memory budget of {_as_given(budget)} is too small: {type(operator).__name__} needs "
-            f"at least {_human(need)}; give more memory, or let the matcher search less far"
+            f"{given}: {type(operator).__name__} needs at least {_human(need)}; give more memory, "
+            "or let the matcher search less far"
         )
     return min(fitting, key=lambda each: _time(shape, each, operator))
 

@@ -35,8 +35,8 @@ CARD = """# {name}
 Trained by `groundshift train` on synthetic pairs alone: simulated speckle and terrain, and texture
 and motion of the sources below. No real pair was used.
 
-On {samples} synthetic pairs that it was not trained on, behind its search, sigma times its factors
-({factors}) holds {within_68:.0%} and {within_95:.0%} of the errors
+On {samples} synthetic pairs that it was not trained on, behind its search, sigma
+({sigma}) holds {within_68:.0%} and {within_95:.0%} of the errors
 in its 68 and 95 % intervals; {band:.3g} sigma hold 90 %.
 
 For pairs of radar amplitudes or of optical images whose calm ground is like that of the training:
@@ -44,7 +44,9 @@ For pairs of radar amplitudes or of optical images whose calm ground is like tha
 It does not know single-look radar that is detected without oversampling from texture (aliasing
 pulls it towards whole pixels), nor patterns that repeat in two directions from others.
 
-Apache-2.0, as the package; the sources below are only listed for where texture is from.
+Apache-2.0, as the package; the sources below are only listed for where texture is from. Images of
+Sentinel-1 and Sentinel-2 are free to use by the terms of Copernicus, whatever the repository in
+which they were found says of its own files, or does not say.
 
 {benchmark}## Sources
 
@@ -119,17 +121,13 @@ def _card(name: str, parameters: int, details: dict[str, Any], benchmark: str) -
         f"{MEANING[key].removeprefix('the ')} {low:.3g} to {high:.3g}"
         for key, (low, high) in details["span"].items()
     )
-    factors = ", ".join(
-        f"{factor:.3g} at {size:g} px"
-        for size, factor in zip(SIZES, details["temperatures"], strict=True)
-    )
     return CARD.format_map(
         details
         | {
             "name": name,
             "parameters": parameters,
             "span": span,
-            "factors": factors,
+            "sigma": _sigma(details),
             "before": "".join(
                 f", after {each['steps']:,} steps in {each['hours']:.1f} h"
                 for each in reversed(details.get("before", []))
@@ -139,6 +137,15 @@ def _card(name: str, parameters: int, details: dict[str, Any], benchmark: str) -
             "config": json.dumps(details["config"], indent=1),
         }
     )
+
+
+def _sigma(details: dict[str, Any]) -> str:
+    """Say where sigma is from."""
+    if "temperatures" not in details:
+        return "what 68 % of the errors did not exceed where the images correlated as much"
+    factors = zip(SIZES, details["temperatures"], strict=True)
+    each = (f"{factor:.3g} at {size:g} px" for size, factor in factors)
+    return f"times {', '.join(each)}"
 
 
 if __name__ == "__main__":
