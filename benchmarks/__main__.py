@@ -1,4 +1,4 @@
-"""Run benchmarks: ``python -m benchmarks [name ...]``; without names, all but the last three.
+"""Run benchmarks: ``python -m benchmarks [name ...]``; without names, all but the last five.
 
 They need more than the package: time for large images, and real pairs.
 """
@@ -21,6 +21,8 @@ NAMES = (
     "outliers",
     "speed",
     "ablations",
+    "nets",
+    "earthquakes",
     "memory",
     "real",
 )
@@ -30,7 +32,7 @@ def main() -> None:
     """Run what was asked for and write the results."""
     from benchmarks.report import write
 
-    names = sys.argv[1:] or NAMES[:-3]
+    names = sys.argv[1:] or NAMES[:-5]
     if unknown := set(names) - set(NAMES):
         sys.exit(f"no benchmark is called {', '.join(sorted(unknown))}; use {', '.join(NAMES)}")
     for name in names:
