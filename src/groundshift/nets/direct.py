@@ -70,8 +70,20 @@ def alike(images: Images, flow: Tensor) -> tuple[Tensor, Tensor]:
     tuple of Tensor
         The correlation and the share of each window that both images show, ``(B, H, W)``.
     """
-    secondary, known = _seen(images, squares_of(flow))
-    a, b = images.reference * known, secondary * known
+    return likeness(images.reference, *_seen(images, squares_of(flow)))
+
+
+def likeness(reference: Tensor, secondary: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+    """Correlate a reference with what is seen of the secondary; as `alike`.
+
+    Parameters
+    ----------
+    reference, secondary
+        Standardised, ``(B, H, W)``.
+    known
+        Where both are, 0 or 1.
+    """
+    a, b = reference * known, secondary * known
     products = avg_pool2d(torch.stack([known, a, b, a * a, b * b, a * b], 1), WARP)
     n, a, b, aa, bb, ab = mean(products, AROUND).unbind(1)
     share, n = n, n.clamp(min=1e-6)
@@ -95,7 +107,23 @@ def through(images: Images, flow: Tensor) -> tuple[Tensor, Tensor]:
 
 def _seen(images: Images, shift: Tensor) -> tuple[Tensor, Tensor]:
     """See the secondary through the displacement of squares; and where both images are known."""
+    secondary, there = seen(images.secondary, images.inside, shift, images.margin)
+    known = images.known * there
+    return secondary * known, known
+
+
+def seen(secondary: Tensor, inside: Tensor, shift: Tensor, margin: int) -> tuple[Tensor, Tensor]:
+    """See `Images.secondary` through the displacement of squares of `WARP`; and where it has data.
+
+    Parameters
+    ----------
+    secondary, inside
+        Of :class:`groundshift.nets.images.Images`.
+    shift
+        ``(B, 2, h, w)``, pixels.
+    margin
+        Pixels by which the secondary is larger on each side.
+    """
     dy, dx = shift.unbind(1)
-    margin = images.margin
-    known = images.known * nearest_cells(images.inside, dy, dx, WARP, margin + 1)
-    return shift_cells(images.secondary, dy, dx, WARP, margin, TAPS, stepped=True) * known, known
+    there = nearest_cells(inside, dy, dx, WARP, margin + 1)
+    return shift_cells(secondary, dy, dx, WARP, margin, TAPS, stepped=True), there

@@ -43,20 +43,25 @@ class Images(NamedTuple):
         b, seen = standardised(pad(secondary, (extra,) * 4, value=torch.nan))
         around = pad(a, (TAPS,) * 4)
         slopes = [gradient(image, TAPS, TAPS) for image in around]
-        whole = with_neighbours(pad(seen, (TAPS,) * 4) > 0).to(a.dtype)
         return cls(
             a,
             torch.stack([slope.dy for slope in slopes]),
             torch.stack([slope.dx for slope in slopes]),
             pad(b, (TAPS,) * 4),
             known,
-            pad(whole, (1, 0, 1, 0)),
+            inside_of(seen),
         )
 
     @property
     def margin(self) -> int:
         """Pixels by which the secondary is larger on each side."""
         return (self.secondary.shape[-1] - self.reference.shape[-1]) // 2
+
+
+def inside_of(seen: Tensor) -> Tensor:
+    """Pixels ``(B, H, W)`` that have data, as those below and to the right: `Images.inside`."""
+    whole = with_neighbours(pad(seen, (TAPS,) * 4) > 0).to(seen.dtype)
+    return pad(whole, (1, 0, 1, 0))
 
 
 def standardised(image: Tensor) -> tuple[Tensor, Tensor]:
