@@ -263,6 +263,29 @@ class TestPlan:
         area = [each.height * each.width * each.workers for each in (heavy, light)]
         assert area[0] < area[1]
 
+    def test_an_operator_that_needs_little_of_its_halo(self):
+        """Counted by the block, most of the memory would go to a halo that is only looked at."""
+
+        class Frugal(Hungry):
+            def bytes_of(self, rows, columns):
+                return self.bytes_per_pixel * rows * columns
+
+        by_block, by_tile = (
+            plan((9999, 9999), op(halo=300), 6000 * MIB) for op in (Hungry, Frugal)
+        )
+        area = [each.height * each.width * each.workers for each in (by_block, by_tile)]
+        assert area[0] < area[1]
+        needed = by_tile.workers * 5000 * by_tile.height * by_tile.width
+        assert needed <= 6000 * MIB
+
+    def test_a_wide_halo_makes_larger_tiles_worth_while(self):
+        assert plan((20000, 20000), LocalMean(halo=600), 2**36).height == 3000
+
+    def test_too_little_is_said_of_what_is_free(self, monkeypatch):
+        monkeypatch.setattr(memory, "available_memory", lambda: 3 * MIB)
+        with pytest.raises(GroundshiftError, match=r"the 2MiB of memory that may be used now"):
+            plan((20000, 20000), LocalMean(halo=200))
+
     def test_a_period_above_the_largest_tile(self):
         chosen = plan((9000, 9000), LocalMean(stride=1, period=4000), 2**34)
         assert (chosen.height, chosen.width) == (4000, 4000)

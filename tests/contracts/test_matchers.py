@@ -101,6 +101,8 @@ def test_integers_compose(matcher: Matcher) -> None:
     assert matcher.halo >= 0
     assert matcher.stride >= 1
     assert matcher.period % matcher.stride == 0
+    block = (512 + 2 * matcher.halo) ** 2
+    assert 0 < matcher.bytes_of(512, 512) <= matcher.bytes_per_pixel * block
 
 
 @each

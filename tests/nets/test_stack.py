@@ -34,7 +34,9 @@ def run(tmp_path_factory):
 @pytest.fixture(scope="module")
 def images():
     """Three, each moved by a little, one with a hole, whose sides fit no period."""
-    pairs = [speckle_sample(Constant(0.4, 0.2 * k), size=192, coherence=0.9, seed=1) for k in range(3)]
+    pairs = [
+        speckle_sample(Constant(0.4, 0.2 * k), size=192, coherence=0.9, seed=1) for k in range(3)
+    ]
     found = [pair.secondary[:183, :170].clone() for pair in pairs]
     found[1][60:90, 100:140] = torch.nan
     return found

@@ -34,6 +34,8 @@ from groundshift.types import Estimate
 
 AREA = 1 << 20
 """Pixels that are filtered at once, which limits memory."""
+FILTERED = 16
+"""Bytes per pixel of both images filtered, and of the strip at hand."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,13 @@ class CoarseToFine(Called):
     def bytes_per_pixel(self) -> int:
         """Working memory per pixel of the input, an upper estimate."""
         return max(stage.bytes_per_pixel for stage in self.stages)
+
+    def bytes_of(self, rows: int, columns: int) -> int:
+        """Working memory of a block; a stage that needs much may need it on little of the halo."""
+        return max(
+            stage.bytes_of(rows + 2 * area, columns + 2 * area)
+            for area, stage in zip(self.areas, self.stages, strict=True)
+        )
 
     def match(
         self, reference: Tensor, secondary: Tensor, prior: Tensor | None, margin: int
@@ -256,7 +265,12 @@ class Filtered(Called):
     @property
     def bytes_per_pixel(self) -> int:
         """Working memory per pixel of the input, an upper estimate."""
-        return self.matcher.bytes_per_pixel + 16
+        return self.matcher.bytes_per_pixel + FILTERED
+
+    def bytes_of(self, rows: int, columns: int) -> int:
+        """Working memory of a block: of the matcher, and both images filtered."""
+        edge = 2 * self.halo
+        return self.matcher.bytes_of(rows, columns) + FILTERED * (rows + edge) * (columns + edge)
 
     def match(
         self, reference: Tensor, secondary: Tensor, prior: Tensor | None, margin: int

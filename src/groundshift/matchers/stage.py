@@ -48,6 +48,10 @@ class Stage(Protocol):
         """Working memory per pixel of the input, an upper estimate."""
         ...
 
+    def bytes_of(self, rows: int, columns: int) -> int:
+        """Working memory of a block that is reported on, without its halo in pixels."""
+        ...
+
     def match(
         self, reference: Tensor, secondary: Tensor, prior: Tensor | None, margin: int
     ) -> Estimate:
@@ -57,6 +61,16 @@ class Stage(Protocol):
 
 class Called:
     """Makes a stage a matcher: it is called with inputs that carry exactly its halo."""
+
+    def bytes_of(self: Stage, rows: int, columns: int) -> int:
+        """Working memory of a block that is reported on, an upper estimate.
+
+        Parameters
+        ----------
+        rows, columns
+            Of the block without its halo, pixels.
+        """
+        return self.bytes_per_pixel * (rows + 2 * self.halo) * (columns + 2 * self.halo)
 
     def __call__(
         self: Stage, reference: Tensor, secondary: Tensor, prior: Tensor | None = None

@@ -13,7 +13,8 @@ from groundshift.errors import GroundshiftError, MatcherError
 from groundshift.types import PairOperator
 
 LARGEST_TILE = 2048
-"""Pixels. Beyond this the halo costs little and progress gets coarse."""
+"""Pixels, if not in halos. Beyond both the halo costs little and progress gets coarse."""
+LARGEST_IN_HALOS = 5
 BYTES_PER_PIXEL = 200
 """Working memory of an operator that does not state its own ``bytes_per_pixel``."""
 SAFE_FRACTION = 0.4
@@ -51,8 +52,8 @@ def plan(
     shape
         Of the image, pixels.
     operator
-        Its attribute ``bytes_per_pixel``, where it has one, is the memory it needs per pixel of
-        the block it is given.
+        Its method ``bytes_of(rows, columns)``, where it has one, tells the memory it needs for a
+        tile without its halo; else its attribute ``bytes_per_pixel``, for each pixel with it.
     memory
         Budget in bytes on top of what the process already holds; by default a safe fraction of
         what is available.
@@ -139,7 +140,8 @@ def _check_tile(tile: int, period: int) -> None:
 def _tile_sizes(length: int, operator: PairOperator) -> list[int]:
     """Sizes worth trying along one axis, largest first: multiples of the period that halve."""
     period = operator.period
-    size = max(period, min(_padded(length, period), LARGEST_TILE // period * period))
+    largest = max(LARGEST_TILE, LARGEST_IN_HALOS * operator.halo)
+    size = max(period, min(_padded(length, period), largest // period * period))
     sizes = [size]
     while size > period:
         size = max(period, _padded(size // 2, period) if size > 2 * period else period)
@@ -151,13 +153,13 @@ def _tile_count(shape: tuple[int, int], size: tuple[int, int]) -> int:
     return -(-shape[0] // size[0]) * -(-shape[1] // size[1])
 
 
-def _largest_block(shape: tuple[int, int], option: Plan, operator: PairOperator) -> int:
-    """Pixels of the largest block, halo included."""
+def _largest_tile(shape: tuple[int, int], option: Plan, period: int) -> tuple[int, int]:
+    """Rows and columns of the largest tile, without its halo."""
     height, width = (
-        min(size, _padded(length, operator.period)) + 2 * operator.halo
+        min(size, _padded(length, period))
         for length, size in zip(shape, (option.height, option.width), strict=True)
     )
-    return height * width
+    return height, width
 
 
 def _pixels_read(length: int, size: int, halo: int) -> int:
@@ -182,10 +184,13 @@ def _time(shape: tuple[int, int], option: Plan, operator: PairOperator) -> float
 
 def _bytes_at_once(shape: tuple[int, int], option: Plan, operator: PairOperator) -> int:
     """Working memory of the tiles that run, and the input of those that wait their turn."""
-    each = getattr(operator, "bytes_per_pixel", BYTES_PER_PIXEL)
     waiting = min(cores(), _tile_count(shape, (option.height, option.width)))
-    area = _largest_block(shape, option, operator)
-    return int(area * (option.workers * each + waiting * INPUT_BYTES))
+    height, width = _largest_tile(shape, option, operator.period)
+    block = (height + 2 * operator.halo) * (width + 2 * operator.halo)
+    tell = getattr(operator, "bytes_of", None)
+    each = getattr(operator, "bytes_per_pixel", BYTES_PER_PIXEL) * block
+    each = each if tell is None else tell(height, width)
+    return int(option.workers * each + waiting * block * INPUT_BYTES)
 
 
 def _padded(size: int, step: int) -> int:
