@@ -25,6 +25,9 @@ from groundshift.matchers import (
     PhaseCorrelation,
     default,
 )
+from groundshift.nets.refine import Refine, learned
+from groundshift.nets.regress import Regress
+from groundshift.nets.weights import names
 from groundshift.types import Estimate, Matcher
 from pairs import inner, match, moved, padded, rolled
 
@@ -48,7 +51,13 @@ MATCHERS = [
     LogTV(NCC(window=32, search=12, stride=8), rounds=2, iterations=3),
     default(search=16),
 ]
-each = pytest.mark.parametrize("matcher", MATCHERS, ids=lambda m: type(m).__name__)
+LEARNED = {name: learned(name, search=12) for name in names()}
+"""Weights that come with the package."""
+each = pytest.mark.parametrize(
+    "matcher",
+    [*MATCHERS, *LEARNED.values()],
+    ids=[*(type(m).__name__ for m in MATCHERS), *LEARNED],
+)
 
 
 def cropped(matcher: Matcher, *images: Tensor) -> list[Tensor]:
@@ -141,7 +150,8 @@ def test_parts_of_a_pixel_within_sigma(matcher: Matcher) -> None:
     )
     errors = errors[~torch.isnan(errors)]
     assert errors.numel() > 0.9 * 2 * inner(estimate.dy, edge).numel()
-    assert 0.5 < errors.std() < 2
+    # Nets are calibrated on images that know more ways to change than speckle.
+    assert (0.3 if matcher in LEARNED.values() else 0.5) < errors.std() < 2
     allowed = 0.1 if isinstance(matcher, Halved) else 0.03
     assert abs(float(inner(estimate.dy, edge).nanmean()) - 0.37) < allowed
     assert abs(float(inner(estimate.dx, edge).nanmean()) + 0.61) < allowed
@@ -255,8 +265,9 @@ def test_gain_and_offset_change_nothing(matcher: Matcher) -> None:
 def test_values_not_objects(matcher: Matcher) -> None:
     assert pickle.loads(pickle.dumps(matcher)) == matcher
     assert hash(copy.deepcopy(matcher)) == hash(matcher)
-    names = {name: getattr(matchers, name) for name in matchers.__all__}
-    assert eval(repr(matcher), names | vars(filters)) == matcher
+    known = {name: getattr(matchers, name) for name in matchers.__all__}
+    known |= {"Refine": Refine, "Regress": Regress}
+    assert eval(repr(matcher), known | vars(filters)) == matcher
 
 
 @each
