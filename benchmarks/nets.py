@@ -76,12 +76,12 @@ def tables() -> list[Table]:
     return [
         Table("Nets", ("matcher", *columns), nets),
         Table("Results", ("suite", "matcher", *SCORES.values()), rows),
-        Table("Learning curves", ("net", "step", "validation MAE px"), curves),
+        Table("Learning curves", ("net", "step", "error in training, px"), curves),
     ]
 
 
 def _curve(folder: Path) -> Iterator[tuple[int, float]]:
-    """Read what validations of a run found."""
+    """Read the course of the error on the samples of the training."""
     for line in map(json.loads, (folder / LOG).read_text().splitlines()):
-        if line["kind"] == "validation":
-            yield line["step"], line["mae"]
+        if line["kind"] == "train":
+            yield line["step"], line["pixels"]
