@@ -25,7 +25,7 @@ pool: 4
 warmup: 1
 save: 2
 validate: 4
-samples: 1
+samples: 2
 """
 
 

@@ -57,7 +57,7 @@ class TestRuns:
         state = State.begin(replace(TINY, rate=5e-3), "cpu")
         batch = {name: plane[None] for name, plane in item(draw(RECIPE, 1), 1, FAMILIES).items()}
         truth = truth_of(batch)
-        guess = first_guess(batch["motion"], torch.Generator().manual_seed(1))
+        guess = first_guess(batch["motion"], torch.Generator().manual_seed(1), 0.6)
         values = []
         for _ in range(30):
             found = state.net(batch["reference"], batch["secondary"], guess)
@@ -214,9 +214,18 @@ class TestLoss:
 
 def test_first_guesses_are_near_the_truth_and_repeatable():
     motion = torch.full((4, 2, 96, 128), 3.0)
-    one, two = (first_guess(motion, torch.Generator().manual_seed(7)) for _ in range(2))
+    one, two = (first_guess(motion, torch.Generator().manual_seed(7), 0.6) for _ in range(2))
     assert torch.equal(one, two)
     assert one.shape == motion.shape
     off = (one - motion).abs()
     assert 0.01 < float(off.mean()) < 1.0
     assert float(off.flatten(1).mean(1).std()) > 0.01
+
+
+def test_how_far_first_guesses_are_off_is_told():
+    motion = torch.zeros(16, 2, 64, 64)
+    near, far = (
+        first_guess(motion, torch.Generator().manual_seed(7), largest).abs().mean()
+        for largest in (0.6, 6.0)
+    )
+    assert 2 < float(far / near) < 10

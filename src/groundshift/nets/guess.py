@@ -11,8 +11,8 @@ from groundshift.nets.cells import repeat
 
 BLUR = (8, 48)
 """Range of the radius over which the truth is averaged, pixels."""
-NOISE = (0.02, 0.6)
-"""Range of the deviation of the error, pixels."""
+LEAST = 0.02
+"""Least deviation of the error, pixels."""
 CELL = 32
 """Distance of the nodes of the error, pixels."""
 WRONG = 0.03
@@ -44,19 +44,29 @@ def filled(prior: Tensor) -> tuple[Tensor, Tensor]:
     return torch.where(known, planes[..., :2, :, :], around), near[..., 0, :, :]
 
 
-def first_guess(motion: Tensor, generator: torch.Generator) -> Tensor:
-    """Spoil a true displacement ``(B, 2, H, W)``, each sample by amounts of its own."""
-    return torch.stack([_spoiled(each, generator) for each in motion])
+def first_guess(motion: Tensor, generator: torch.Generator, largest: float) -> Tensor:
+    """Spoil a true displacement ``(B, 2, H, W)``, each sample by amounts of its own.
+
+    Parameters
+    ----------
+    motion
+        Pixels.
+    generator
+        Of random numbers.
+    largest
+        Deviation of the error, at most, pixels.
+    """
+    return torch.stack([_spoiled(each, generator, largest) for each in motion])
 
 
-def _spoiled(motion: Tensor, generator: torch.Generator) -> Tensor:
+def _spoiled(motion: Tensor, generator: torch.Generator, largest: float) -> Tensor:
     device = motion.device
     chance = torch.rand(3, generator=generator, device=device).tolist()
     radius = round(_between(BLUR, chance[0]))
     smooth = _mean(motion, radius)
     nodes = [-(-n // CELL) + 1 for n in motion.shape[-2:]]
     error = torch.randn(1, 2, *nodes, generator=generator, device=device)
-    error *= _between(NOISE, chance[1])
+    error *= _between((LEAST, largest), chance[1])
     wrong = torch.rand(1, 1, *nodes, generator=generator, device=device) < WRONG * chance[2]
     error = torch.where(wrong, 4 * torch.sign(error) * error.abs().sqrt(), error)
     wide = interpolate(error, scale_factor=float(CELL), mode="bicubic", align_corners=False)

@@ -212,4 +212,4 @@ def _guess(config: TrainConfig, batch: Item, generator: torch.Generator) -> tupl
     if motion.device.type != "cpu":
         seed = int(torch.randint(2**62, (), generator=generator))
         generator = torch.Generator(motion.device).manual_seed(seed)
-    return first_guess(motion, generator), torch.ones_like(batch["valid"])
+    return first_guess(motion, generator, config.spoil), torch.ones_like(batch["valid"])

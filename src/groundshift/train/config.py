@@ -45,6 +45,9 @@ class TrainConfig:
     """First guesses: "search", or "none" for a net that goes without one."""
     spoiled: float = 0.2
     """Share of batches whose first guess is spoiled truth, which is what no search found."""
+    spoil: float = 0.6
+    """Deviation of its error, at most, pixels. Nets that regress learn from what is larger: with
+    errors as small as a search leaves they take thousands of steps to find that there is any."""
     rate: float = 1.5e-3
     """Largest learning rate."""
     warmup: int = 300
@@ -72,7 +75,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be trained, before a long run begins."""
-        for name in ("steps", "batch", "uses", "pool", "save", "validate", "rate", "clip"):
+        for name in ("steps", "batch", "uses", "pool", "save", "validate", "rate", "clip", "spoil"):
             if getattr(self, name) <= 0:
                 raise GroundshiftError(f"{name}={getattr(self, name)} must be above 0")
         if self.objective not in OBJECTIVES:
