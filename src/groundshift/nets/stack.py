@@ -43,7 +43,7 @@ def match_stack(weights: str, images: Sequence[Tensor]) -> dict[tuple[int, int],
     """Match each image of a stack with each later one; every image goes through the net once.
 
     Nothing is searched for: displacements are those that the net was trained to find without a
-    first guess, a few pixels. Half of a pair's cost or more is saved, the more images there are.
+    first guess, a few pixels.
 
     Parameters
     ----------
