@@ -126,6 +126,25 @@ class Scaled:
         return distance_of(self.motion, y, x)
 
 
+@dataclass(frozen=True)
+class Between:
+    """From one date to another, at the places of the one, where each has moved since a third."""
+
+    first: Motion
+    second: Motion
+
+    def __call__(self, y: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Displacement at the coordinates."""
+        py, px, _ = origin_of(self.first, y, x)
+        dy, dx = self.second(py, px)
+        return py + dy - y, px + dx - x
+
+    def distance(self, y: Tensor, x: Tensor) -> Tensor:
+        """Distance to the nearest jump of either, pixels."""
+        py, px, _ = origin_of(self.first, y, x)
+        return torch.minimum(distance_of(self.first, py, px), distance_of(self.second, py, px))
+
+
 def origin_of(
     motion: Motion, y: Tensor, x: Tensor, iterations: int = 60, tolerance: float = 1e-9
 ) -> tuple[Tensor, Tensor, Tensor]:

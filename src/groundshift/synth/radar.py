@@ -116,7 +116,7 @@ def acquire(
     n, device = size * radar.fine + 2 * MARGIN, generator.device
     # Uniform ground is as white in its spectrum as in space: there is nothing to transform.
     flat = not any(plane.dim() for plane in surface[:4]) and not bool(surface.points)
-    draw = _white_spectrum if flat else _scatterers
+    draw = _white_spectrum if flat else scatterers
     kept, lost = draw(radar, n, generator), draw(radar, n, generator)
     gamma = surface.coherence
     first = surface.first.sqrt() * kept + surface.points
@@ -127,31 +127,31 @@ def acquire(
     def spectrum(ground: Tensor) -> Tensor:
         return (ground if flat else torch.fft.fft2(ground)).mul_(response)
 
-    rows, columns, seen = _origins(radar, motion, size, device)
+    rows, columns, seen = origins(radar, motion, size, device)
     images = (
-        _cropped(torch.fft.ifft2(spectrum(first))),
+        cropped(torch.fft.ifft2(spectrum(first))),
         spline.evaluate(
             torch.fft.ifft2(spline.prefilter(spectrum(second + surface.points))), rows, columns
         ),
     )
     if not bool(seen.all()):  # What comes from outside, or from nowhere, is new.
-        fresh = _cropped(torch.fft.ifft2(spectrum(surface.second.sqrt() * lost)))
+        fresh = cropped(torch.fft.ifft2(spectrum(surface.second.sqrt() * lost)))
         images = images[0], torch.where(seen, images[1], fresh)
     if surface.noise:
         noise = (_white_spectrum(radar, n, generator).mul_(response) for _ in images)
         images = tuple(
-            image + math.sqrt(surface.noise) * _cropped(torch.fft.ifft2(white))
+            image + math.sqrt(surface.noise) * cropped(torch.fft.ifft2(white))
             for image, white in zip(images, noise, strict=True)
         )
-    reference, secondary = (_detect(radar, image) for image in images)
-    truth = _reduce(radar, _cropped(true_coherence(surface, along, n)))
+    reference, secondary = (detect(radar, image) for image in images)
+    truth = _reduce(radar, cropped(true_coherence(surface, along, n)))
     return RadarPair(reference, secondary, truth, _reduce(radar, seen.float()) > 0.5)
 
 
-def _origins(
+def origins(
     radar: Radar, motion: Motion, size: int, device: torch.device
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Rows and columns of what the secondary's samples show, and whether there is such a place."""
+    """Rows and columns of what a moved date's samples show, and whether there is such a place."""
     at = radar.places(size, device)
     y, x = torch.meshgrid(at, at, indexing="ij")
     py, px, found = origin_of(motion, y, x, tolerance=1e-7)
@@ -196,7 +196,7 @@ def _powers(surface: Surface, response: Tensor, n: int) -> tuple[Tensor, Tensor,
     return common, first, second
 
 
-def _scatterers(radar: Radar, n: int, generator: torch.Generator) -> Tensor:
+def scatterers(radar: Radar, n: int, generator: torch.Generator) -> Tensor:
     """White circular noise of unit power for each look: ``(looks, n, n)``, complex64."""
     if radar.looks == 1:
         return _white((n, n), generator).unsqueeze(0)
@@ -216,11 +216,13 @@ def _white(shape: tuple[int, int], generator: torch.Generator) -> Tensor:
     return torch.view_as_complex(parts) / math.sqrt(2)
 
 
-def _cropped(plane: Tensor) -> Tensor:
+def cropped(plane: Tensor) -> Tensor:
+    """Cut the margin off."""
     return plane[..., MARGIN:-MARGIN, MARGIN:-MARGIN]
 
 
-def _detect(radar: Radar, looks: Tensor) -> Tensor:
+def detect(radar: Radar, looks: Tensor) -> Tensor:
+    """Average the intensity of looks ``(looks, n, n)``, and return its root at the pixels."""
     return _reduce(radar, (looks.real**2 + looks.imag**2).mean(0)).sqrt()
 
 
