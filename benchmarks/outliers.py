@@ -6,16 +6,16 @@ from itertools import product
 import torch
 from torch import Tensor
 
+from benchmarks import coverage
 from benchmarks.report import Table, Value
 from groundshift.benchmark.cases import Case
 from groundshift.benchmark.run import centres
 from groundshift.benchmark.suites import COHERENCES, LEAST_REACH, speckle
 from groundshift.matchers import NCC, default
 from groundshift.matchers.whole import match_whole
-from groundshift.metrics import OUTLIER_RESIDUAL, median_residual, outliers
 from groundshift.nets.refine import learned
 from groundshift.nets.weights import STANDARD
-from groundshift.types import Estimate, Matcher
+from groundshift.types import Matcher
 
 STRIDE = 8
 MODES = ("SLC x2", "GRD")
@@ -31,12 +31,7 @@ OURS: dict[str, Callable[[], Matcher]] = {
 
 TITLE = "Outliers at equal coverage"
 TEXT = f"""The test split of the suite `speckle`, without aliased products: a shift, waves, and a
-rough fault, two pairs of each; a result each {STRIDE} px. An outlier is a vector with a normalised
-median residual above 3 (Westerweel & Scarano 2005, 5 x 5 neighbours, 0.1 px, of errors, so that
-real gradients are none), or one that is wrong by more than 1 px. "Raw" is all that fixed windows
-give, "tested" what of it the same test on the displacement itself leaves, as speckle tracking is
-used. Whichever of the two has more results is cut, by its own sigma, to as many as the other has:
-"kept" is that share of cells."""
+rough fault, two pairs of each; a result each {STRIDE} px. {coverage.TEXT}"""
 
 
 def tables() -> list[Table]:
@@ -66,15 +61,16 @@ def _rows(label: str, cases: list[Case]) -> list[list[Value]]:
         for name, matcher in FIXED.items():
             raw = match_whole(matcher, pair.reference, pair.secondary)
             there = inner & ~torch.isnan(raw.dy)
-            alone = torch.stack([raw.dy, raw.dx]).where(there, torch.nan)
-            fits = there & (median_residual(alone) <= OUTLIER_RESIDUAL)
+            tested = coverage.passing(raw, there)
             for (kind, kept), (own, found) in product(
-                (("raw", there), ("tested", fits)), ours.items()
+                (("raw", there), ("tested", tested)), ours.items()
             ):
                 measured = inner & ~torch.isnan(found.dy)
                 n = min(int(kept.sum()), int(measured.sum()))
-                wrong = [_wrong(raw, _best(raw, kept, n), truth)]
-                wrong.append(_wrong(found, _best(found, measured, n), truth))
+                wrong = [
+                    coverage.wrong(each, where, n, truth)
+                    for each, where in ((raw, kept), (found, measured))
+                ]
                 both = torch.tensor([int(inner.sum()), n, *wrong])
                 key = (name, kind, own)
                 counts[key] = counts.get(key, torch.zeros_like(both)) + both
@@ -84,17 +80,3 @@ def _rows(label: str, cases: list[Case]) -> list[list[Value]]:
         fewer = 1 - own / fixed if fixed else None
         rows.append([label, *key, kept / cells, fixed / max(1, kept), own / max(1, kept), fewer])
     return rows
-
-
-def _best(found: Estimate, where: Tensor, count: int) -> Tensor:
-    """Choose the cells of the smallest sigma."""
-    sigma = torch.hypot(found.sigma_dy, found.sigma_dx).where(where, torch.nan)
-    order = sigma.flatten().nan_to_num(torch.inf).argsort()[:count]
-    chosen = torch.zeros_like(where).flatten()
-    chosen[order] = True
-    return chosen.reshape(where.shape)
-
-
-def _wrong(found: Estimate, kept: Tensor, truth: Tensor) -> int:
-    flow = torch.stack([found.dy, found.dx]).where(kept, torch.nan)
-    return int((outliers(flow, truth) & kept).sum())

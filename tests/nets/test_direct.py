@@ -14,6 +14,7 @@ VARIANTS = [
     *({"name": each.name} for each in NETS if each not in (FusionConfig, MicroFlowConfig)),
     {"name": "strainnet", "variant": "h"},
     {"name": "strainnet", "variant": "l"},
+    {"name": "voxelmorph", "lags": 3},
 ]
 PUBLISHED = {
     "flownets": (38_662_992, 4),
@@ -26,6 +27,7 @@ PUBLISHED = {
     "unetpp": (36_487_074, 1),
     "ccressiam": (9_177_734, 1),
     "voxelmorph": (150498, 1),
+    "voxelmorph 3": (206946, 1),
 }
 """Parameters, of batch normalisation with its running statistics; and the stride. The size of
 "ccressiam" and "voxelmorph" are ours."""
@@ -36,7 +38,7 @@ def config(values, width):
 
 
 def title(values):
-    return " ".join(values.values())
+    return " ".join(map(str, values.values()))
 
 
 @pytest.fixture(params=VARIANTS, ids=title)

@@ -20,11 +20,11 @@ from groundshift.synth.sample import speckle_sample
 TABLE = [(0.2, 1.0), (0.6, 0.4), (0.9, 0.1)]
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
+@pytest.fixture(scope="module", params=[0, 3], ids=["as published", "products"])
+def run(request, tmp_path_factory):
     """Random weights that do something."""
     torch.manual_seed(0)
-    net = net_of(VoxelMorphConfig(0.3))
+    net = net_of(VoxelMorphConfig(0.3, request.param))
     torch.nn.init.normal_(net.flow.weight, std=0.3)
     folder = tmp_path_factory.mktemp("run")
     weights.keep(net, folder / weights.NAME, {"guess": "none", ERRORS: TABLE})

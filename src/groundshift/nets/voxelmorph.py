@@ -2,16 +2,18 @@
 
 As published a narrow U-Net sees both images at once. Here each image goes through one encoder by
 itself, so that a stack is encoded image by image and decoded pair by pair (`encode`, `decode`).
-What it predicts can be integrated as a velocity, which makes a map that folds nowhere, and cannot
+What both have in common at a shift, a product, is what such nets take longest to find: the decoder
+can be shown it, at small shifts and averaged over the pixels of each level. What it predicts can be integrated as a velocity, which makes a map that folds nowhere, and cannot
 show the jump of a fault: that is off by default.
 """
 
 from dataclasses import dataclass
+from itertools import product
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import grid_sample
+from torch.nn.functional import avg_pool2d, grid_sample, pad
 
 from groundshift.errors import MatcherError
 from groundshift.nets.layers import conv, known_alone, masked
@@ -34,6 +36,9 @@ class VoxelMorphConfig:
 
     width: float = 1.0
     """Times as many channels as `ENCODER` and `DECODER`."""
+    lags: int = 0
+    """Shifts each way, pixels, at which products of both images are shown to the decoder; 0, as
+    published, shows none."""
     integrate: int = 0
     """How often a velocity is doubled (scaling and squaring); 0 predicts displacement itself."""
     name: Literal["voxelmorph"] = "voxelmorph"
@@ -44,6 +49,8 @@ class VoxelMorphConfig:
             raise MatcherError(
                 f"integrate={self.integrate} is not offered; pass 0 to 10, such as 7"
             )
+        if not 0 <= self.lags <= 8:
+            raise MatcherError(f"lags={self.lags} is not offered; pass 0 to 8, such as 3")
 
 
 class VoxelMorph(nn.Module):
@@ -62,10 +69,11 @@ class VoxelMorph(nn.Module):
             conv(n, m, stride=2 if level else 1)
             for level, (n, m) in enumerate(zip((1, *seen), seen, strict=False))
         )
-        inside = (2 * seen[-1], *made)
-        skips = seen[-2::-1]
+        shown = (2 * config.lags + 1) ** 2 if config.lags else 0
+        inside = (2 * seen[-1] + shown, *made)
+        skips = [2 * skip + shown * (level > 0) for level, skip in enumerate(seen[:-1])]
         self.up = nn.ModuleList(
-            conv(n + 2 * skip, m) for n, skip, m in zip(inside, skips, made, strict=False)
+            conv(n + skip, m) for n, skip, m in zip(inside, skips[::-1], made, strict=False)
         )
         self.last = nn.ModuleList(conv(n, m) for n, m in zip((made[-1], *last), last, strict=False))
         self.flow = nn.Conv2d(last[-1], 2, 3, 1, 1)
@@ -73,22 +81,26 @@ class VoxelMorph(nn.Module):
         nn.init.zeros_(self.flow.bias)  # type: ignore[arg-type]
 
     def encode(self, image: Tensor, known: Tensor) -> list[Tensor]:
-        """See one image ``(B, 1, H, W)`` at each level, from fine to coarse."""
-        x, seen = image, []
+        """See one image ``(B, 1, H, W)``: itself, and each level from fine to coarse."""
+        seen = [image]
         for layer, mask in zip(self.down, known_alone(known, LEVELS), strict=True):
-            x = masked(layer(x), mask)
-            seen.append(x)
+            seen.append(masked(layer(seen[-1]), mask))
         return seen
 
     def decode(self, one: list[Tensor], other: list[Tensor], known: Tensor) -> Tensor:
         """Predict the displacement ``(B, 2, H, W)`` from what was seen of both images."""
         masks = known_alone(known, LEVELS)
-        x = torch.cat([one[-1], other[-1]], 1)
-        for layer, a, b, mask in zip(
-            self.up, one[-2::-1], other[-2::-1], masks[-2::-1], strict=True
-        ):
+        (a, *fine_a), (b, *fine_b) = one, other
+        levels = [list(both) for both in zip(fine_a, fine_b, strict=True)]
+        if self.config.lags:
+            products = masked(_products(a, b, self.config.lags), masks[1])
+            for level in levels[1:]:
+                level.append(products)
+                products = avg_pool2d(products, 2)
+        x = torch.cat(levels[-1], 1)
+        for layer, level, mask in zip(self.up, levels[-2::-1], masks[-2::-1], strict=True):
             larger = x.repeat_interleave(2, -1).repeat_interleave(2, -2)
-            x = masked(layer(torch.cat([larger, a, b], 1)), mask)
+            x = masked(layer(torch.cat([larger, *level], 1)), mask)
         for layer in self.last:
             x = masked(layer(x), masks[0])
         flow = masked(self.flow(x), masks[0])
@@ -108,16 +120,29 @@ class VoxelMorph(nn.Module):
             span = span.around(1)
             seen.append(span)
             span = span.coarser()
+        compared = span
         for level in range(LEVELS - 1, -1, -1):
             span = span.around(1) if level == 0 else span.starts(2).around(1)
             if level:
+                compared = compared.finer().union(seen[level - 1])
                 span = span.union(seen[level - 1])
-        return reach_of(span, self.period)
+        return reach_of(span.union(compared.around(self.config.lags)), self.period)
 
     @property
     def bytes_per_pixel(self) -> int:
         """Memory for each pixel of the images, an upper estimate."""
-        return 4 * 3 * (self.flow.in_channels + DECODER[-1] + 2 * ENCODER[0])
+        shown = (2 * self.config.lags + 1) ** 2
+        return 4 * (3 * (self.flow.in_channels + DECODER[-1] + 2 * ENCODER[0]) + shown)
+
+
+def _products(a: Tensor, b: Tensor, lags: int) -> Tensor:
+    """Multiply one image with the other at each shift, and average over squares of 2 x 2."""
+    H, W = a.shape[-2:]
+    wide = pad(b, (lags,) * 4)
+    shifts = product(range(2 * lags + 1), repeat=2)
+    return torch.cat(
+        [avg_pool2d(a * wide[..., dy : dy + H, dx : dx + W], 2) for dy, dx in shifts], 1
+    )
 
 
 def _integrated(velocity: Tensor, doublings: int) -> Tensor:

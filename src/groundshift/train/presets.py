@@ -34,7 +34,7 @@ RADAR = replace(Recipe(size=256), radar=1.0)
 
 PUBLISHED = TrainConfig(rate=1e-4, decay=4e-4, guess="none", spoiled=0.0, single=0.0, warmup=1)
 """Adam at 1e-4, from nothing: what all of them have in common."""
-SHORT = TrainConfig(rate=1e-3, single=1.0, crop=128, batch=8, steps=20_000, spoiled=0.5, spoil=3.0)
+SHORT = TrainConfig(rate=1e-3, single=1.0, crop=128, batch=4, steps=40_000, spoiled=0.8, spoil=3.0)
 COMPACT: dict[str, AnyConfig] = {
     "flownets": FlowNetSConfig(0.14),
     "flownetsd": FlowNetSDConfig(0.13),
@@ -44,7 +44,7 @@ COMPACT: dict[str, AnyConfig] = {
     "unet": UNetConfig(0.15),
     "unetpp": UNetPlusPlusConfig(0.14),
     "ccressiam": CCResSiamConfig(0.28),
-    "voxelmorph": VoxelMorphConfig(),
+    "voxelmorph": VoxelMorphConfig(lags=3),
 }
 PRESETS = {
     "small": TrainConfig(),
