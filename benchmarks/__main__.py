@@ -1,4 +1,4 @@
-"""Run benchmarks: ``python -m benchmarks [name ...]``; without names, all but the last five.
+"""Run benchmarks: ``python -m benchmarks [name ...]``; without names, all but the last eight.
 
 They need more than the package: time for large images, and real pairs.
 """
@@ -23,6 +23,9 @@ NAMES = (
     "ablations",
     "nets",
     "earthquakes",
+    "stack",
+    "multikernel",
+    "extensometers",
     "memory",
     "real",
 )
@@ -32,7 +35,7 @@ def main() -> None:
     """Run what was asked for and write the results."""
     from benchmarks.report import write
 
-    names = sys.argv[1:] or NAMES[:-5]
+    names = sys.argv[1:] or NAMES[:-8]
     if unknown := set(names) - set(NAMES):
         sys.exit(f"no benchmark is called {', '.join(sorted(unknown))}; use {', '.join(NAMES)}")
     for name in names:
