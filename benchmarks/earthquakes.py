@@ -36,14 +36,14 @@ SCORES = ("mae", "median", "near_6", "over_half", "density")
 
 TITLE = "Earthquakes within one image and between two dates"
 TEXT = f"""FlowNetS, FlowNetSD and StrainNet-f, compact (at most 0.8 million parameters), without a
-search as published, each trained for {MINUTES:g} minutes of the processor's time in one
-thread: on one optical image that earthquakes move (pre/pre), as Montagnon et al. (2024) did, or on
-two dates of one place, the later of which is moved (pre/post), which they left open. {STORED} pairs
-of pixels of 15 m each, moved by 0.3 to 5 px at most, each used many times. Then measured on {PAIRS}
-pairs of {SIZE} px of each kind, from the test split of places. They report 0.078, 0.068
-and 0.069 px (mean absolute error, pre/pre, 38 to 45 million parameters, 80 hours and more of a
-V100), on their own images; "nothing" is the mean of the displacement itself. Beside them what `track` uses, with a search of {SEARCH} px.
-{budget.TEXT}"""
+search as published, each trained for {MINUTES:g} minutes of the processor's time in one thread: on
+one optical image that earthquakes move (pre/pre), as Montagnon et al. (2024) did, or on two dates
+of one place, the later of which is moved (pre/post), which they left open; {STORED} pairs of pixels
+of 15 m, moved by 0.3 to 5 px at most, each used many times. Then measured on {PAIRS} pairs of
+{SIZE} px of each kind, from the test split of places. They report 0.078, 0.068 and 0.069 px (mean
+absolute error, pre/pre, 38 to 45 million parameters, 80 hours and more of a V100), on their own
+images; "nothing" is the mean of the displacement itself. Beside them what `track` uses, with a
+search of {SEARCH} px. {budget.TEXT}"""
 
 
 def pairs(name: str) -> Iterator[Item]:
