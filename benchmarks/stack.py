@@ -50,7 +50,14 @@ MOTIONS = {
 }
 CONFIG = replace(
     PRESETS["voxelmorph-compact"],
-    recipe=Recipe(256, motions=tuple(MOTIONS.items()), radar=1.0, lost=0.0, moved=(0.3, 3.0)),
+    recipe=Recipe(
+        256,
+        motions=tuple(MOTIONS.items()),
+        radar=1.0,
+        lost=0.0,
+        coherence=(0.4, 1.0),
+        moved=(0.5, 3.0),
+    ),
     guess="none",
     spoiled=0.0,
 )

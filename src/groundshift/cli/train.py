@@ -9,6 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from groundshift.cli.common import Verbose, clock, start
+from groundshift.cli.track import Radiometry
+from groundshift.errors import GroundshiftError
 
 
 def _template(asked: bool) -> None:  # noqa: FBT001 - typer's callbacks get it so
@@ -43,6 +45,19 @@ def train(  # noqa: PLR0913 - one option for each decision that is the user's
             help="Samples from `groundshift labels` or `simulate`, not those of a recipe."
         ),
     ] = None,
+    images: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of images, one folder for each place, to learn from without truth "
+            "(`objective: alike`)."
+        ),
+    ] = None,
+    band: Annotated[
+        str | None, typer.Option(help="Number from 1, or name, of the band of --images.")
+    ] = None,
+    radiometry: Annotated[
+        Radiometry | None, typer.Option(help="What pixels of --images mean; default: guessed.")
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, or auto for the best there is.")] = "auto",
     workers: Annotated[
         int | None,
@@ -73,7 +88,8 @@ def train(  # noqa: PLR0913 - one option for each decision that is the user's
 
     Stop at any time: the same command goes on where it was. With `start: RUN` or the name of
     weights in the YAML, and a bank of your own images, it fine-tunes. With --store it learns from
-    what a tracker found in real pairs. On several GPUs start it by torchrun.
+    what a tracker found in real pairs, with --images from images alone. On several GPUs start it by
+    torchrun.
 
     **Example**
 
@@ -87,8 +103,11 @@ def train(  # noqa: PLR0913 - one option for each decision that is the user's
     from groundshift.synth.bank import Bank
     from groundshift.tile import resolve_device
     from groundshift.tile.memory import cores
+    from groundshift.train.folder import Folder
     from groundshift.train.stored import Stored
 
+    if store is not None and images is not None:
+        raise GroundshiftError("--store and --images are two sources of samples; pass one of them")
     text = _text()
     chosen = text.read(config)
     if steps is not None:
@@ -98,13 +117,17 @@ def train(  # noqa: PLR0913 - one option for each decision that is the user's
         workers = max(1, cores() // 3) if device == "cpu" else cores()
     if device == "cpu":
         torch.set_num_threads(max(1, cores() - workers))
+    stored = None if store is None else Stored(store)
+    if images is not None:
+        kind = None if radiometry is None else radiometry.value
+        stored = Folder(images, chosen.recipe, band=band, radiometry=kind)
     typer.echo(f"training    {chosen.steps:,} steps of {chosen.batch} on {device}")
     try:
         state = training.train(
             chosen,
             run,
             None if bank is None else Bank.open(bank),
-            None if store is None else Stored(store),
+            stored,
             device=device,
             workers=workers,
             seconds=math.inf if hours is None else 3600 * hours,
@@ -133,13 +156,13 @@ class _Reporter:
             typer.echo(f"validation  {shown}")
             return
         total = sum(v for k, v in values.items() if k not in ("pixels", "guess"))
+        error = ""
+        if "pixels" in values:
+            error = f"  error {values['pixels']:.3f} px from {values['guess']:.3f}"
         left = ""
         now = time.monotonic()
         if self._last is not None:
             pace = (now - self._last[1]) / max(1, line["step"] - self._last[0])
             left = f"  {clock(pace * (self._steps - line['step']))} left"
         self._last = line["step"], now
-        typer.echo(
-            f"step        {line['step']:,.0f}  loss {total:.3f}  error {values['pixels']:.3f} px "
-            f"from {values['guess']:.3f}{left}"
-        )
+        typer.echo(f"step        {line['step']:,.0f}  loss {total:.3f}{error}{left}")

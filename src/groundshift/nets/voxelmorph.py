@@ -2,8 +2,10 @@
 
 As published a narrow U-Net sees both images at once. Here each image goes through one encoder by
 itself, so that a stack is encoded image by image and decoded pair by pair (`encode`, `decode`).
-What both have in common at a shift, a product, is what such nets take longest to find: the decoder
-can be shown it, at small shifts and averaged over the pixels of each level. What it predicts can be integrated as a velocity, which makes a map that folds nowhere, and cannot
+What both have in common at a shift, their product, is what such nets take longest to find: the
+decoder can be shown it, at small shifts and averaged over the pixels of each level.
+
+What it predicts can be integrated as a velocity, which makes a map that folds nowhere, and cannot
 show the jump of a fault: that is off by default.
 """
 

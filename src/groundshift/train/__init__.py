@@ -22,7 +22,7 @@ from groundshift.synth.recipe import check
 from groundshift.synth.stream import Item, Stream
 from groundshift.train.config import TrainConfig
 from groundshift.train.objective import mean_error, outcome, truth_of
-from groundshift.train.pool import Pool, with_search
+from groundshift.train.pool import Pool, search_alone, with_search
 from groundshift.train.presets import PRESETS
 from groundshift.train.ranks import any_of, average_gradients, join, rank
 from groundshift.train.record import Record, Report
@@ -30,6 +30,7 @@ from groundshift.train.state import State
 from groundshift.train.validation import samples_of
 
 if TYPE_CHECKING:  # it reads files, which bare GPU machines do without
+    from groundshift.train.folder import Folder
     from groundshift.train.stored import Stored
 
 __all__ = ["PRESETS", "State", "TrainConfig", "advance", "rate_at", "train", "truth_of"]
@@ -46,7 +47,7 @@ def train(
     config: TrainConfig,
     run: Path,
     bank: Bank | None = None,
-    stored: "Stored | None" = None,
+    stored: "Stored | Folder | None" = None,
     *,
     device: str = "cpu",
     workers: int | None = None,
@@ -64,7 +65,8 @@ def train(
     bank
         Texture of real images.
     stored
-        Samples of a store, to train on instead of those of the recipe.
+        Samples of a store, or crops of a folder of images, to train on instead of those of the
+        recipe.
     device
         Where to train; samples are rendered by `workers` processes on the CPU.
     workers
@@ -96,7 +98,7 @@ def train(
         texture = "" if bank is None else bank.digest()
     else:
         _check_stored(stored, config, bank)
-        stored.also = with_search
+        stored.also = with_search if stored.truth else search_alone
         stream, hold, sources, texture = stored, stored.held, stored.sources, stored.digest()
     place = join(device)
     leads = rank() == 0
@@ -118,13 +120,18 @@ def train(
     return state
 
 
-def _check_stored(stored: "Stored", config: TrainConfig, bank: Bank | None) -> None:
-    """Refuse what a store does not go with."""
+def _check_stored(stored: "Stored | Folder", config: TrainConfig, bank: Bank | None) -> None:
+    """Refuse what a store or a folder does not go with."""
     if bank is not None:
-        raise GroundshiftError("a store brings its own images: pass it or a bank, not both")
+        raise GroundshiftError(f"{stored.path} brings its own images: pass it or a bank, not both")
+    if not stored.truth and config.objective != "alike":
+        raise GroundshiftError(
+            f"{stored.path} has no truth: write objective: alike in the YAML, or track the images "
+            "by groundshift labels and pass the store"
+        )
     if stored.size != config.recipe.size:
         raise GroundshiftError(
-            f"{stored.samples.path} has samples of {stored.size} px and the config those of "
+            f"{stored.path} has samples of {stored.size} px and the config those of "
             f"{config.recipe.size}; write recipe: {{size: {stored.size}}} in the YAML"
         )
 
@@ -165,7 +172,10 @@ def _claim(run: Path, config: TrainConfig, bank: str) -> None:
 
 
 def advance(config: TrainConfig, state: State, pool: Pool) -> dict[str, float]:
-    """Make one step; return the parts of the loss of the last iteration, and the error in px."""
+    """Make one step; return the parts of the loss of the last iteration.
+
+    And the error of the net ("pixels") and of the first guess ("guess"), where there is a truth.
+    """
     generator = torch.Generator().manual_seed(hash((config.seed, state.step, rank())) % 2**63)
     batch = pool.batch(state.step, generator)
     guess = _guess(config, batch, generator)
@@ -186,8 +196,9 @@ def advance(config: TrainConfig, state: State, pool: Pool) -> dict[str, float]:
         for mean, value in zip(state.average.buffers(), state.net.buffers(), strict=True):
             mean.copy_(value)  # means over batches, already
         truth = truth_of(batch)
-        parts["pixels"] = mean_error(flow, truth)
-        parts["guess"] = mean_error(guess[0], truth)
+        if bool(truth.measurable.any()):
+            parts["pixels"] = mean_error(flow, truth)
+            parts["guess"] = mean_error(guess[0], truth)
     return {name: float(value) for name, value in parts.items()}
 
 

@@ -27,8 +27,9 @@ class TrainConfig:
     objective: str = "truth"
     """What the net is trained for: "truth", or "alike", images that are alike under a smooth
     displacement, for which no sample's truth is used; not with "fusion"."""
-    smooth: float = 1.0
-    """Weight of smoothness in "alike": with a tenth of it noise is taken for motion."""
+    smooth: float = 3.0
+    """Weight of smoothness in "alike": with a tenth of it noise is taken for motion, with ten times
+    as much little is moved."""
     weights: Weights = field(default_factory=Weights)
     """Of the parts of the loss of "fusion"."""
     start: str = ""

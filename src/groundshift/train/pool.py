@@ -14,11 +14,13 @@ from torch import Tensor
 from groundshift.matchers.presets import WHITEN
 from groundshift.matchers.prior import as_prior
 from groundshift.matchers.whole import match_whole
+from groundshift.nets.guess import filled
 from groundshift.nets.refine import guessing
 from groundshift.synth.stream import Item, Stream
 from groundshift.train.config import TrainConfig
 
 if TYPE_CHECKING:
+    from groundshift.train.folder import Folder
     from groundshift.train.stored import Stored
 
 SEARCHES = (4, 8, 16, 32, 64)
@@ -34,7 +36,7 @@ PLANES = ("reference", "secondary", "coherence", "distance", *MASKS, *VECTORS)
 class Pool:
     """The newest samples of a stream."""
 
-    stream: "Stream | Stored"
+    stream: "Stream | Stored | Folder"
     """Of single samples."""
     config: TrainConfig
     """Says how many samples are kept, and drawn for a step."""
@@ -94,14 +96,15 @@ def turned(item: Item, turn: int) -> Item:
     return made
 
 
-def with_search(sample: Item) -> Item:
+def with_search(sample: Item, least: float = 0.0) -> Item:
     """Whiten both images, and add what the search that precedes a net finds.
 
     That is ``found``, ``(2, H, W)``, NaN where nothing is. It is searched as far as the true motion
-    may go and half as much again, or farther: there is more to be mistaken for it.
+    may go and half as much again, or farther: there is more to be mistaken for it. And `least`
+    pixels in any case.
     """
     motion = sample["motion"]
-    least = 1.5 * float(motion.abs().max())
+    least = max(least, 1.5 * float(motion.abs().max()))
     if int(sample["index"]) % 3 == 0:
         least = max(least, USUAL)
     search = next((s for s in SEARCHES if s >= least), SEARCHES[-1])
@@ -113,3 +116,9 @@ def with_search(sample: Item) -> Item:
     step = matcher.stride
     whole = (len(estimate.dy) * step, estimate.dy.shape[1] * step)
     return {**sample, **images, "found": as_prior(estimate, step, 0, whole)[:, :rows, :columns]}
+
+
+def search_alone(sample: Item) -> Item:
+    """Do the same without truth; what is found stands for it, to be spoiled for a first guess."""
+    made = with_search(sample, USUAL)
+    return {**made, "motion": filled(made["found"])[0]}

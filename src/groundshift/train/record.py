@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -62,22 +63,20 @@ class Record:
         self._held = hold(config.samples)
         self._report, self._board = report, _board(run)
         self._last = time.monotonic()
-        self._sums: dict[str, float] = {}
-        self._count = 0
+        self._since: dict[str, list[float]] = {}
 
     def add(self, parts: dict[str, float], *, last: bool) -> None:
         """Take the values of one step; write what is due, and everything at the last one."""
         for name, value in parts.items():
-            self._sums[name] = self._sums.get(name, 0.0) + value
-        self._count += 1
+            self._since.setdefault(name, []).append(value)
         state, config = self._state, self._config
         due = state.step % config.validate == 0 and bool(self._held)
         if last or due or state.step % config.save == 0:
             state.seconds += time.monotonic() - self._last
             self._last = time.monotonic()
             state.save(self._run)
-            self._tell("train", {name: v / self._count for name, v in self._sums.items()})
-            self._sums, self._count = {}, 0
+            self._tell("train", {name: fmean(each) for name, each in self._since.items()})
+            self._since = {}
         if (last or due) and self._held:
             self._tell("validation", validate(self._run, self._held))
 

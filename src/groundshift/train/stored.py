@@ -41,6 +41,9 @@ class Stored(IterableDataset[Item]):
         If it has fewer than two samples.
     """
 
+    truth = True
+    """Whether samples have one, or labels in its place."""
+
     def __init__(
         self,
         path: str | os.PathLike[str],
@@ -50,7 +53,8 @@ class Stored(IterableDataset[Item]):
         share: tuple[int, int] | None = None,
     ) -> None:
         super().__init__()
-        self.samples, self.also = Samples(Path(path)), also
+        self.path, self.also = Path(path), also
+        self.samples = Samples(self.path)
         self.start = start
         self.rank, self.ranks = own_share() if share is None else share
         count = len(self.samples)

@@ -1,0 +1,212 @@
+"""Crops of real images of which nothing is known: what nets learn from without truth."""
+
+import hashlib
+import math
+import os
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import torch
+import xarray as xr
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+
+from groundshift import grid, io
+from groundshift.errors import GroundshiftError, ImageError
+from groundshift.io import radiometry as kinds
+from groundshift.io.pack import SIDECARS
+from groundshift.synth.recipe import Recipe
+from groundshift.synth.rendering import one_thread, settle
+from groundshift.synth.stream import AHEAD, SENSORS, Item, own_share
+from groundshift.train.validation import samples_of
+
+TRIES = 20
+"""Crops looked at for one that both images show."""
+SEEN = 0.9
+"""Share of a crop's pixels that both images must show."""
+KEPT = 256
+"""Images that are kept open."""
+
+
+class Folder(IterableDataset[Item]):
+    """Crops of pairs of images of one place each; which ones follows from their numbers.
+
+    Images side by side in a folder show one place, those in another folder another. Any two of a
+    place make a pair, either one the reference. Images on other grids are resampled.
+
+    Validation has truth all the same: it is on synthetic samples of the recipe.
+
+    Parameters
+    ----------
+    path
+        Folder of images, or of folders of them.
+    recipe
+        Its size is that of the crops; the rest is for validation.
+    band
+        Number from 1, or name, of the band of each image.
+    radiometry
+        What pixels mean; by default guessed for each image.
+    start
+        Number of the first crop.
+    share
+        Rank and number of ranks, as for :class:`groundshift.synth.stream.Stream`.
+
+    Raises
+    ------
+    ImageError
+        If the folder has no two images of a place, or what cannot be read.
+    """
+
+    truth = False
+    """Whether samples have one."""
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        recipe: Recipe,
+        *,
+        band: int | str | None = None,
+        radiometry: str | None = None,
+        start: int = 0,
+        share: tuple[int, int] | None = None,
+    ) -> None:
+        super().__init__()
+        self.path, self.recipe = Path(path), recipe
+        self.band, self.radiometry = band, radiometry
+        self.start = start
+        self.rank, self.ranks = own_share() if share is None else share
+        self.also: Callable[[Item], Item] | None = None
+        self.places = _places(self.path)
+        for place in self.places:
+            for file in place:
+                self._open(file)
+
+    @property
+    def size(self) -> int:
+        """Pixels of a sample, each way."""
+        return self.recipe.size
+
+    @property
+    def sources(self) -> list[str]:
+        """What the samples are made of, one line for each place."""
+        return [f"{place[0].parent.name} ({len(place)} images)" for place in self.places]
+
+    def digest(self) -> str:
+        """Identify the images by their names and sizes."""
+        files = [
+            (str(file.relative_to(self.path)), file.stat().st_size)
+            for place in self.places
+            for file in place
+        ]
+        told = repr((files, self.size, self.band, self.radiometry))
+        return hashlib.sha256(told.encode()).hexdigest()
+
+    def held(self, count: int) -> list[Item]:
+        """Render samples for validation."""
+        return samples_of(self.recipe, None, count)
+
+    def at(self, index: int) -> Item:
+        """Cut a sample by its number."""
+        rng = np.random.default_rng((self.recipe.seed, index))
+        for _ in range(TRIES):
+            place = self.places[rng.integers(len(self.places))]
+            pairs = list(combinations(place, 2))
+            pair = [pairs[rng.integers(len(pairs))][k] for k in rng.permutation(2)]
+            images = grid.align(*map(self._open, pair), window=self.size)
+            row, column = (int(rng.integers(n - self.size + 1)) for n in images[0].shape)
+            square = (slice(row, row + self.size), slice(column, column + self.size))
+            pixels = [_pixels(image[square]) for image in images]
+            if min(float((~torch.isnan(each)).float().mean()) for each in pixels) >= SEEN:
+                return self._item(pixels, images[0], index)
+        raise ImageError(
+            f"{TRIES} crops of {self.size} px of {self.path} have no data on a tenth of their "
+            "pixels or more; write recipe: {size: ...} with less, or leave such images out"
+        )
+
+    def _open(self, file: Path) -> xr.DataArray:
+        image = _opened(file, self.band, self.radiometry)
+        if min(image.shape) < self.size:
+            rows, columns = image.shape
+            raise GroundshiftError(
+                f"{file} has {rows} x {columns} px, less than a crop of {self.size}; write recipe: "
+                f"{{size: {min(image.shape) // 16 * 16}}} in the YAML, or leave the image out"
+            )
+        return image
+
+    def _item(self, pixels: list[torch.Tensor], image: xr.DataArray, index: int) -> Item:
+        plane = torch.full((self.size, self.size), torch.nan)
+        nowhere = torch.zeros_like(plane, dtype=torch.bool)
+        sensor = "optical" if image.attrs.get("radiometry") == "optical" else "radar"
+        made = {
+            **dict(zip(("reference", "secondary"), pixels, strict=True)),
+            "motion": torch.zeros(2, self.size, self.size),
+            "coherence": plane,
+            "valid": nowhere,
+            "measurable": nowhere,
+            "distance": torch.full_like(plane, math.inf),
+            "bandwidth": torch.tensor(math.nan),
+            "family": torch.tensor(0),
+            "sensor": torch.tensor(SENSORS.index(sensor)),
+            "index": torch.tensor(index),
+        }
+        return made if self.also is None else self.also(made)
+
+    def __iter__(self) -> Iterator[Item]:
+        """Cut the samples of this rank, or of one worker of it."""
+        info = get_worker_info()
+        worker, workers = (0, 1) if info is None else (info.id, info.num_workers)
+        index = self.start + self.rank + worker * self.ranks
+        while True:
+            with one_thread():
+                made = self.at(index)
+            yield made
+            index += workers * self.ranks
+
+    def loader(self, workers: int | None = None) -> DataLoader[Item]:
+        """Return batches of one, read ahead by other processes, or in this one by 0 workers."""
+        count = (os.cpu_count() or 1) if workers is None else workers
+        return DataLoader(
+            self,
+            batch_size=1,
+            num_workers=count,
+            worker_init_fn=settle,
+            prefetch_factor=AHEAD if count else None,
+            pin_memory=torch.cuda.is_available(),
+        )
+
+
+def _places(path: Path) -> list[list[Path]]:
+    """Find the images of each place."""
+    if not path.is_dir():
+        raise ImageError(f"{path} is not a folder; pass one that holds images")
+    folders = [path, *sorted(each for each in path.rglob("*") if each.is_dir())]
+    found = [
+        sorted(
+            file
+            for file in folder.iterdir()
+            if file.is_file()
+            and not file.name.startswith(".")
+            and file.suffix.lower() not in SIDECARS
+        )
+        for folder in folders
+    ]
+    places = [files for files in found if len(files) > 1]
+    if not places:
+        raise ImageError(
+            f"{path} has no folder with two images of one place or more; put those of each place "
+            "into a folder of its own"
+        )
+    return places
+
+
+@lru_cache(KEPT)
+def _opened(file: Path, band: int | str | None, radiometry: str | None) -> xr.DataArray:
+    """Open an image as amplitude or brightness."""
+    return kinds.detect(io.open_image(file, band=band, radiometry=radiometry))
+
+
+def _pixels(image: xr.DataArray) -> torch.Tensor:
+    values = image.data.compute(scheduler="synchronous")
+    return torch.from_numpy(np.ascontiguousarray(values, np.float32))
