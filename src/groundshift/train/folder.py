@@ -5,7 +5,7 @@ import math
 import os
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from itertools import combinations
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
@@ -112,9 +112,9 @@ class Folder(IterableDataset[Item]):
         rng = np.random.default_rng((self.recipe.seed, index))
         for _ in range(TRIES):
             place = self.places[rng.integers(len(self.places))]
-            pairs = list(combinations(place, 2))
-            pair = [pairs[rng.integers(len(pairs))][k] for k in rng.permutation(2)]
-            images = grid.align(*map(self._open, pair), window=self.size)
+            pairs = list(permutations(range(len(place)), 2))
+            one, other = pairs[rng.integers(len(pairs))]
+            images = grid.align(self._open(place[one]), self._open(place[other]), window=self.size)
             row, column = (int(rng.integers(n - self.size + 1)) for n in images[0].shape)
             square = (slice(row, row + self.size), slice(column, column + self.size))
             pixels = [_pixels(image[square]) for image in images]
