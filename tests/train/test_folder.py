@@ -70,7 +70,7 @@ def test_crops_are_of_two_images_of_one_place(folder):
         with rasterio.open(file) as source:
             images[file] = torch.from_numpy(source.read(1))
     seen = set()
-    for index in range(40):
+    for index in range(80):
         sample = crops.at(index)
         found = []
         for name in ("reference", "secondary"):
