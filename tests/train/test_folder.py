@@ -79,8 +79,8 @@ def test_crops_are_of_two_images_of_one_place(folder):
             for file, every in windows.items():
                 at = (every[..., 60, 60] == corner).nonzero()
                 found += [(file, tuple(each.tolist())) for each in at]
-        (one, where), (two, there) = found
-        assert (one.parent, where) == (two.parent, there)
+        (one, where), (two, corner) = found
+        assert (one.parent, where) == (two.parent, corner)
         assert one != two
         seen.add((one, two))
         assert torch.equal(sample["reference"], images[one][where[0] :, where[1] :][:64, :64]) or (
