@@ -88,7 +88,7 @@ def complex_pair(
     n = size + 2 * MARGIN
     white = torch.randn(2, n, n, 2, generator=generator)
     kept, lost = torch.view_as_complex(white) / math.sqrt(2)
-    response = RADAR.response(n, generator.device).float()
+    response = RADAR.response(n, generator.device)[1].float()
     gain = response[:, None] * response
     later = coherence * kept + math.sqrt(1 - coherence**2) * lost
     first = torch.fft.ifft2(torch.fft.fft2(kept) * gain)

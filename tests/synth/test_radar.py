@@ -99,9 +99,7 @@ def test_true_coherence_is_the_long_average() -> None:
     profile = found[rows].mean(0)
     torch.testing.assert_close(profile, expected[rows].double().pow(2).mean(0), rtol=0, atol=0.035)
     torch.testing.assert_close(
-        true_coherence(surface, radar.response(n, torch.device("cpu")).float(), n)[
-            MARGIN:-MARGIN, MARGIN:-MARGIN
-        ],
+        true_coherence(radar, surface, n)[MARGIN:-MARGIN, MARGIN:-MARGIN],
         expected,
     )
     assert float(expected[28, 68]) > 0.9

@@ -50,6 +50,8 @@ class Radar:
     """Samples per pixel each way before detection: 2 keeps a bandwidth above 0.5 exact."""
     average: bool = False
     """Average intensity over the samples of a pixel instead of taking one of them."""
+    azimuth: tuple[float, float] | None = None
+    """Bandwidth and window along y, where they are not those along x."""
 
     def places(self, size: int, device: torch.device) -> Tensor:
         """Coordinates of the samples in pixels of the result, float64: ``(size * fine,)``."""
@@ -57,15 +59,21 @@ class Radar:
         at = torch.arange(size * self.fine, dtype=torch.float64, device=device)
         return (at + first) / self.fine
 
-    def response(self, n: int, device: torch.device) -> Tensor:
-        """Amplitude response along one axis at ``fftfreq(n)`` of the samples, mean square one."""
-        width = self.bandwidth / self.fine
+    def response(self, n: int, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Amplitude response along y and along x at ``fftfreq(n)`` of the samples, float64.
+
+        Its mean square is one.
+        """
         f = torch.fft.fftfreq(n, dtype=torch.float64, device=device)
-        inside = f.abs() <= width / 2
-        shape = torch.where(
-            inside, self.window + (1 - self.window) * torch.cos(2 * math.pi * f / width), 0.0
-        )
-        return shape / (shape**2).mean().sqrt()
+
+        def along(bandwidth: float, window: float) -> Tensor:
+            width = bandwidth / self.fine
+            shape = window + (1 - window) * torch.cos(2 * math.pi * f / width)
+            shape = torch.where(f.abs() <= width / 2, shape, 0.0)
+            return shape / (shape**2).mean().sqrt()
+
+        columns = along(self.bandwidth, self.window)
+        return columns if self.azimuth is None else along(*self.azimuth), columns
 
 
 class Surface(NamedTuple):
@@ -121,8 +129,8 @@ def acquire(
     gamma = surface.coherence
     first = surface.first.sqrt() * kept + surface.points
     second = surface.second.sqrt() * (gamma * kept + (1 - gamma**2).clamp(min=0).sqrt() * lost)
-    along = radar.response(n, device).float()
-    response = along[:, None] * along
+    down, along = (each.float() for each in radar.response(n, device))
+    response = down[:, None] * along
 
     def spectrum(ground: Tensor) -> Tensor:
         return (ground if flat else torch.fft.fft2(ground)).mul_(response)
@@ -144,7 +152,7 @@ def acquire(
             for image, white in zip(images, noise, strict=True)
         )
     reference, secondary = (detect(radar, image) for image in images)
-    truth = _reduce(radar, cropped(true_coherence(surface, along, n)))
+    truth = _reduce(radar, cropped(true_coherence(radar, surface, n)))
     return RadarPair(reference, secondary, truth, _reduce(radar, seen.float()) > 0.5)
 
 
@@ -160,28 +168,29 @@ def origins(
     return rows, columns, found & (rows > 3) & (rows < last) & (columns > 3) & (columns < last)
 
 
-def true_coherence(surface: Surface, response: Tensor, n: int) -> Tensor:
+def true_coherence(radar: Radar, surface: Surface, n: int) -> Tensor:
     """Coherence of the two images at each sample: that of the scatterers under the response.
 
     Points count as coherent power. Receiver noise lowers it.
     """
-    common, first, second = _powers(surface, response, n)
+    common, first, second = _powers(radar, surface, n)
     truth = common / (first * second).sqrt().clamp(min=1e-12)
-    return truth.to(response.device).expand(n, n).contiguous()
+    return truth.expand(n, n).contiguous()
 
 
 def expected_powers(radar: Radar, surface: Surface) -> tuple[Tensor, Tensor, Tensor]:
     """Return the coherent power of both dates, and the power of each, at samples ``(n, n)``."""
     n = max(plane.shape[-1] for plane in surface[:4] if plane.dim())
-    along = radar.response(n, surface.coherence.device).float()
-    common, first, second = (plane.expand(n, n) for plane in _powers(surface, along, n))
+    common, first, second = (plane.expand(n, n) for plane in _powers(radar, surface, n))
     return common, first, second
 
 
-def _powers(surface: Surface, response: Tensor, n: int) -> tuple[Tensor, Tensor, Tensor]:
-    spread = torch.fft.ifft(response.to(torch.complex64)).abs() ** 2
-    kernel = torch.fft.fft(spread / spread.sum()).real
-    kernel = kernel[:, None] * kernel[: n // 2 + 1]
+def _powers(radar: Radar, surface: Surface, n: int) -> tuple[Tensor, Tensor, Tensor]:
+    kernels = []
+    for response in radar.response(n, surface.coherence.device):
+        spread = torch.fft.ifft(response.to(torch.complex64)).abs() ** 2
+        kernels.append(torch.fft.fft(spread / spread.sum()).real)
+    kernel = kernels[0][:, None] * kernels[1][: n // 2 + 1]
 
     def seen(power: Tensor) -> Tensor:
         if not power.dim():

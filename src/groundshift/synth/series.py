@@ -65,8 +65,8 @@ def acquire_series(
         Amplitudes, ``(size, size)``. Where a date shows what was outside, or nothing, it is NaN.
     """
     n, device = size * radar.fine + 2 * MARGIN, generator.device
-    along = radar.response(n, device).float()
-    response = along[:, None] * along
+    down, along = (each.float() for each in radar.response(n, device))
+    response = down[:, None] * along
     stays = decay.rest.sqrt() * scatterers(radar, n, generator)
     changes = scatterers(radar, n, generator)
     images, before = [], days[0]
