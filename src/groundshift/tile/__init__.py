@@ -44,6 +44,9 @@ __all__ = ["Plan", "Prior", "Progress", "computing", "map_pair", "plan", "resolv
 _array = cast(Any, da.Array)  # its type hints do not know how it is made
 log = logging.getLogger(__name__)
 
+REAL = "fiub"
+"""Kinds of numbers that are real."""
+
 
 def map_pair(
     operator: PairOperator,
@@ -60,9 +63,10 @@ def map_pair(
     Parameters
     ----------
     operator
-        Called as ``operator(reference, secondary, prior)`` on float32 tensors.
+        Called as ``operator(reference, secondary, prior)`` on float32 tensors, or complex64 where
+        it says that it takes these (`takes_complex`).
     reference, secondary
-        Real images of one shape ``(H, W)``; NaN is "no data".
+        Images of one shape ``(H, W)``, real unless it does; NaN is "no data".
     prior
         ``(dy, dx)`` per pixel, or on a coarser grid of cells (:class:`Prior`), which is
         interpolated linearly; pixels.
@@ -87,7 +91,8 @@ def map_pair(
     GridError
         If the images or the prior differ in shape.
     """
-    left, right = _pixels(reference, "reference"), _pixels(secondary, "secondary")
+    kinds = "c" if getattr(operator, "takes_complex", False) else REAL
+    left, right = _pixels(reference, "reference", kinds), _pixels(secondary, "secondary", kinds)
     if left.shape != right.shape:
         raise GridError(
             f"the images differ in shape ({left.shape} and {right.shape} pixels); "
@@ -196,10 +201,11 @@ def _read(block: Any) -> np.ndarray:
 
 
 def _pad(block: np.ndarray, padding: tuple[tuple[int, int], tuple[int, int]]) -> np.ndarray:
-    """Return a writable float32 copy with NaN around it."""
+    """Return a writable float32 or complex64 copy with NaN around it."""
     (top, bottom), (left, right) = padding
     height, width = block.shape
-    out = np.full((top + height + bottom, left + width + right), np.nan, np.float32)
+    dtype = np.complex64 if block.dtype.kind == "c" else np.float32
+    out = np.full((top + height + bottom, left + width + right), np.nan, dtype)
     out[top : top + height, left : left + width] = block
     return out
 
@@ -262,14 +268,15 @@ def _prior(prior: Prior | tuple[Any, Any] | None, shape: tuple[int, int]) -> Pri
     return Prior(dy, dx, cells.step, cells.origin)
 
 
-def _pixels(image: Any, role: str) -> Any:
-    """Return the bare 2-D real array of an image."""
+def _pixels(image: Any, role: str, kinds: str = REAL) -> Any:
+    """Return the bare 2-D array of an image, of numbers of some kinds."""
     data = image.data if isinstance(image, xr.DataArray) else image
     if not isinstance(data, da.Array):
         data = np.asarray(data)
     if data.ndim != 2 or 0 in data.shape:
         raise ImageError(f"the {role} has shape {data.shape}; give one 2-D band with pixels in it")
-    if data.dtype.kind not in "fiub":
+    if data.dtype.kind not in kinds:
         hint = "; detect its amplitude first" if data.dtype.kind == "c" else ""
-        raise ImageError(f"the {role} holds {data.dtype} values, not real numbers{hint}")
+        wanted = "real" if kinds == REAL else "complex"
+        raise ImageError(f"the {role} holds {data.dtype} values, not {wanted} numbers{hint}")
     return data

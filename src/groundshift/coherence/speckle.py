@@ -1,0 +1,141 @@
+"""What the speckle of a product is like: how many looks, and how wide along each axis."""
+
+import math
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from groundshift.coherence.laws import log_variance
+from groundshift.errors import GroundshiftError
+
+SIDE = 24
+"""Side of the windows that are looked at, pixels."""
+FEWEST = 6
+"""Windows that say something."""
+WIDEST = 0.1
+"""Least bandwidth, cycles per pixel."""
+ROUNDS = 60
+"""Of bisection."""
+CALM, NORMAL = 0.1, 1.2816
+"""Share of the windows that show speckle alone, or no coherence, and its normal quantile."""
+SCATTER = 2.6
+"""Squared relative deviation of the variance of logarithms, times the number of samples."""
+FLAT = 1e-4
+"""Variance of the logarithm below which there is no speckle."""
+
+
+@dataclass(frozen=True)
+class Speckle:
+    """Of a detected product.
+
+    Parameters
+    ----------
+    looks
+        Equivalent number of looks of the intensity.
+    bandwidth
+        Of the complex images of one look along y and x, cycles per pixel, as if their band were
+        flat: above 0.5 the intensity is aliased, from 1 on pixels are independent.
+    """
+
+    looks: float = 1.0
+    bandwidth: tuple[float, float] = (0.8, 0.8)
+
+    @classmethod
+    def of(cls, reference: Tensor, secondary: Tensor) -> Self:
+        """Measure it in two detected images ``(H, W)`` of one product and place.
+
+        The number of looks is the middle of what :func:`looks_between` leaves.
+
+        Raises
+        ------
+        GroundshiftError
+            If there is no speckle.
+        """
+        pair = _windows(reference, secondary)
+        width = _width(pair)
+        return cls(math.sqrt(math.prod(_between(pair, width))), width)
+
+    @property
+    def samples(self) -> float:
+        """Independent samples in a pixel: one over the sum of the correlation of intensity."""
+        found = 1.0
+        for width in self.bandwidth:
+            lags = torch.sinc(width * torch.arange(-200, 201, dtype=torch.float64)) ** 2
+            found /= float(lags.sum())
+        return found
+
+
+def looks_between(reference: Tensor, secondary: Tensor) -> tuple[float, float]:
+    """Tell the least and the largest number of looks that two images of one place can have.
+
+    The variance of the logarithm of an image is that of speckle, and what texture adds; half of
+    that of the ratio of two is that of speckle, less what is coherent. The calmest ground tells the
+    one, the least coherent ground the other.
+
+    Raises
+    ------
+    GroundshiftError
+        If there is no speckle.
+    """
+    pair = _windows(reference, secondary)
+    return _between(pair, _width(pair))
+
+
+def _between(pair: Tensor, width: tuple[float, float]) -> tuple[float, float]:
+    # Chance makes some windows calm: the variance of few logarithms scatters.
+    count = Speckle(1.0, width).samples * SIDE**2
+    chance = NORMAL * math.sqrt(SCATTER / count)
+    logs = pair.log()
+    most = float(logs.var((2, 3)).quantile(CALM)) / (1 - chance)
+    least = float((logs[0] - logs[1]).var((1, 2)).quantile(1 - CALM)) / 2 / (1 + chance)
+    low, high = sorted(_looks(max(spread, FLAT)) for spread in (least, most))
+    return low, high
+
+
+def _width(pair: Tensor) -> tuple[float, float]:
+    """Bandwidth along both axes, from what changes between the dates: texture does not."""
+    level = pair / pair.mean((2, 3), keepdim=True)
+    rest = level[0] - level[1]
+    power = rest.square().mean()
+    if pair.shape[1] < FEWEST or not float(power) > FLAT:
+        raise GroundshiftError(
+            "the images show no speckle to tell the number of looks from; pass looks="
+        )
+    down = (rest[:, 1:] * rest[:, :-1]).mean() / power
+    across = (rest[:, :, 1:] * rest[:, :, :-1]).mean() / power
+    return _bandwidth(float(down)), _bandwidth(float(across))
+
+
+def _windows(*images: Tensor) -> Tensor:
+    """Intensity of whole windows that both show, ``(2, n, SIDE, SIDE)``."""
+    rows, columns = (n // SIDE * SIDE for n in images[0].shape)
+    pair = torch.stack([image[:rows, :columns] for image in images]).double()
+    windows = pair.unflatten(1, (-1, SIDE)).unflatten(3, (-1, SIDE)).transpose(2, 3).flatten(1, 2)
+    good = (windows.isfinite() & (windows > 0)).all(3).all(2).all(0)
+    return windows[:, good] ** 2
+
+
+def _looks(spread: float) -> float:
+    """Find the number of looks whose intensity has a logarithm of this variance."""
+    low, high = math.log(0.2), math.log(1e4)
+    for _ in range(ROUNDS):
+        middle = (low + high) / 2
+        if log_variance(math.exp(middle)) > spread:
+            low = middle
+        else:
+            high = middle
+    return math.exp(low)
+
+
+def _bandwidth(lag: float) -> float:
+    """Flat band whose intensity correlates so much with that of the next pixel."""
+    low, high = WIDEST, 1.0
+    for _ in range(ROUNDS):
+        middle = (low + high) / 2
+        if math.sin(math.pi * middle) ** 2 / (math.pi * middle) ** 2 > lag:
+            low = middle
+        else:
+            high = middle
+    return low
