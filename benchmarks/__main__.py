@@ -19,6 +19,7 @@ NAMES = (
     "rates",
     "trust",
     "outliers",
+    "coherence",
     "speed",
     "ablations",
     "nets",

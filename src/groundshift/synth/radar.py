@@ -121,6 +121,24 @@ def acquire(
     generator
         Source of randomness, on the device of the result.
     """
+    *images, seen = acquire_looks(radar, surface, motion, size, generator)
+    reference, secondary = (detect(radar, image) for image in images)
+    n = size * radar.fine + 2 * MARGIN
+    truth = _reduce(radar, cropped(true_coherence(radar, surface, n)))
+    return RadarPair(reference, secondary, truth, _reduce(radar, seen.float()) > 0.5)
+
+
+def acquire_looks(
+    radar: Radar, surface: Surface, motion: Motion, size: int, generator: torch.Generator
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Render both dates before detection; parameters as for :func:`acquire`.
+
+    Returns
+    -------
+    tuple of Tensor
+        Complex images of each look, ``(looks, n, n)`` at the samples (`fine` to a pixel), and
+        whether the secondary's show some place of the reference, ``(n, n)``.
+    """
     n, device = size * radar.fine + 2 * MARGIN, generator.device
     # Uniform ground is as white in its spectrum as in space: there is nothing to transform.
     flat = not any(plane.dim() for plane in surface[:4]) and not bool(surface.points)
@@ -151,9 +169,8 @@ def acquire(
             image + math.sqrt(surface.noise) * cropped(torch.fft.ifft2(white))
             for image, white in zip(images, noise, strict=True)
         )
-    reference, secondary = (detect(radar, image) for image in images)
-    truth = _reduce(radar, cropped(true_coherence(radar, surface, n)))
-    return RadarPair(reference, secondary, truth, _reduce(radar, seen.float()) > 0.5)
+    reference, secondary = images
+    return reference, secondary, seen
 
 
 def origins(
