@@ -9,7 +9,7 @@ from torch import Tensor
 
 from benchmarks.parallel import each
 from benchmarks.report import Table, Value
-from groundshift.coherence import (
+from groundshift.coherent import (
     AmplitudeCorrelation,
     AnyEstimator,
     Calibrated,

@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from groundshift.api import coherence as coherence
     from groundshift.api import labels as labels
     from groundshift.api import simulate as simulate
     from groundshift.api import track as track
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 # Looked up on first use: the kernels must import where there is no geospatial package.
 _HOMES = {
+    "coherence": "groundshift.api",
     "labels": "groundshift.api",
     "open_field": "groundshift.io",
     "open_image": "groundshift.io",
@@ -31,7 +33,16 @@ _HOMES = {
     "track": "groundshift.api",
     "velocity": "groundshift.field",
 }
-__all__ = ["labels", "open_field", "open_image", "save", "simulate", "track", "velocity"]
+__all__ = [
+    "coherence",
+    "labels",
+    "open_field",
+    "open_image",
+    "save",
+    "simulate",
+    "track",
+    "velocity",
+]
 
 
 def __getattr__(name: str) -> Any:

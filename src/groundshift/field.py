@@ -144,8 +144,8 @@ def build(
         {name: _variable(name, variables[name], unit, grid) for name in DISPLACEMENTS},
         coords=coordinates(grid)
         | {
-            "reference_time": _time("reference_time", reference_time),
-            "secondary_time": _time("secondary_time", secondary_time),
+            "reference_time": scalar_time("reference_time", reference_time),
+            "secondary_time": scalar_time("secondary_time", secondary_time),
         },
         attrs={
             "Conventions": CONVENTIONS,
@@ -352,7 +352,8 @@ def _variable(name: str, data: Any, unit: str, grid: GeoBox) -> tuple[Any, ...]:
     return ("y", "x"), data.astype(np.float32), attrs, encoding
 
 
-def _time(name: str, time: np.datetime64 | None) -> xr.DataArray:
+def scalar_time(name: str, time: np.datetime64 | None) -> xr.DataArray:
+    """Return the coordinate "reference_time" or "secondary_time"; NaT where it is not known."""
     value = np.datetime64("NaT") if time is None else np.datetime64(time)
     return xr.DataArray(value.astype("datetime64[ns]"), attrs=ATTRS[name])
 

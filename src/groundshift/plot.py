@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
-from groundshift import field
+from groundshift import field, maps
 from groundshift.errors import OutputError
 
 LARGEST = 1000
@@ -88,6 +88,47 @@ def quicklook(
         _map(axes[name], values, view, _words(name, view), COLOURS["component"], (-limit, limit))
     _sigma(axes["sigma"], view)
     _histogram(axes["histogram"], view)
+    return write_png(figure, Path(path))
+
+
+def coherence_quicklook(dataset: xr.Dataset, path: str | os.PathLike[str]) -> Path:
+    """Draw a map of coherence as a PNG: coherence where it is told from none, and its sigma.
+
+    Parameters
+    ----------
+    dataset
+        Of :mod:`groundshift.maps`; every so many cells are read, at most 1000 x 1000.
+    path
+        The picture.
+    """
+    geobox = field.geobox_of(maps.check(dataset))
+    factor, unit = _axis(geobox, dataset)
+    thin = _thinned(dataset[list(maps.ATTRS)]).compute()
+    planes = {name: _upright(thin[name], dataset, geobox) for name in maps.ATTRS}
+    extent = _extent(dataset, geobox, factor)
+    figure = Figure(figsize=(14.0, 7.6), dpi=120, layout="constrained")
+    figure.suptitle(_title(dataset, "Coherence"), color=INK, fontsize=13, fontweight="bold")
+    told = np.where(planes["valid"] > 0, planes["coherence"], np.nan)
+    share = float(np.isfinite(told).mean())
+    high = _range(planes["sigma"], 1, 97)[1]
+    for axes, values, label, colours, limit in zip(
+        figure.subplots(1, 2),
+        (told, planes["sigma"]),
+        (f"coherence; grey: not told from none, or no data ({field.percent(1 - share)})", "1 σ"),
+        (COLOURS["magnitude"], COLOURS["sigma"]),
+        (1.0, high),
+        strict=True,
+    ):
+        axes.set_facecolor(MISSING)
+        shown = axes.imshow(
+            values, cmap=colours, vmin=0, vmax=limit, extent=extent, interpolation="nearest"
+        )
+        _colourbar(axes, shown, "", extend="neither" if limit == 1 else "max")
+        axes.set_title(label, fontsize=11, color=INK, loc="left")
+        axes.spines[:].set_visible(False)
+        axes.tick_params(colors=FAINT, labelsize=8, length=3)
+        axes.set_xlabel(f"x ({unit})", color=FAINT, fontsize=9, labelpad=1)
+        axes.ticklabel_format(useOffset=False, style="plain")
     return write_png(figure, Path(path))
 
 
@@ -365,13 +406,13 @@ def _words(name: str, view: _View) -> str:
     return f"{name} (+ {across if name == 'dx' else along})"
 
 
-def _title(dataset: xr.Dataset) -> str:
+def _title(dataset: xr.Dataset, what: str = "Displacement") -> str:
     times = [dataset[name].values for name in ("reference_time", "secondary_time")]
     if np.isnat(times).any():
-        return "Displacement from the reference to the secondary image"
+        return f"{what} from the reference to the secondary image"
     dates = [np.datetime_as_string(time, unit="D") for time in times]
     days = (times[1] - times[0]) / np.timedelta64(1, "D")
-    return f"Displacement {dates[0]} → {dates[1]} ({days:.4g} days)"
+    return f"{what} {dates[0]} → {dates[1]} ({days:.4g} days)"
 
 
 def _size(view: _View) -> tuple[float, float]:

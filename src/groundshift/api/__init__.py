@@ -3,9 +3,6 @@
 import logging
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass, replace
-from datetime import UTC, datetime
-from functools import partial
-from importlib.metadata import version
 from typing import Any
 
 import dask
@@ -16,14 +13,23 @@ import xarray as xr
 from groundshift import field, grid, tile
 from groundshift.api import choice, coregistration, guard
 from groundshift.api.choice import is_name
+from groundshift.api.coherent import coherence
+from groundshift.api.inputs import (
+    check_data,
+    check_dates,
+    history_of,
+    labelled,
+    radiometry_of,
+    source_of,
+    time_of,
+)
 from groundshift.api.labelling import labels
 from groundshift.api.simulation import simulate
-from groundshift.errors import GridError, GroundshiftError, ImageError, MatcherError
+from groundshift.errors import GridError, GroundshiftError, MatcherError
 from groundshift.io import radiometry as kinds
-from groundshift.io.blocks import single
 from groundshift.types import Matcher
 
-__all__ = ["is_name", "labels", "simulate", "track"]
+__all__ = ["coherence", "is_name", "labels", "simulate", "track"]
 
 log = logging.getLogger(__name__)
 
@@ -89,20 +95,20 @@ def track(  # noqa: PLR0913 - the verb: one keyword for each decision that is th
     GroundshiftError
         If the input cannot be used; the message has the remedy.
     """
-    pair = _image(reference, "reference"), _image(secondary, "secondary")
-    steps = [f"track: {_source(pair[0])} -> {_source(pair[1])}"]
-    _check_dates(*pair)
+    pair = labelled(reference, "reference"), labelled(secondary, "secondary")
+    steps = [f"track: {source_of(pair[0])} -> {source_of(pair[1])}"]
+    check_dates(*pair)
     if stable is not None and coregister is None:
         raise GroundshiftError(
             "stable ground is used for co-registration only; pass coregister='shift' with it"
         )
     ground = None if stable is None else coregistration.mask(stable, pair[0])
-    kind = _radiometry(*pair, radiometry)
+    kind = radiometry_of(*pair, radiometry)
     # Complex images are oversampled: the default's pixels are those of the input all the same.
     sizes = search, stride, 2 if kind == "complex" else 1
     chosen = _matcher(matcher, *sizes)
     for image, role in zip(pair, ("reference", "secondary"), strict=True):
-        _check_data(image, role)
+        check_data(image, role)
     aliasing = _aliasing(pair, kind)
     first, second = grid.align(
         *(kinds.detect(image.assign_attrs(radiometry=kind)) for image in pair),
@@ -135,12 +141,12 @@ def track(  # noqa: PLR0913 - the verb: one keyword for each decision that is th
         planes,
         geobox,
         stride=chosen.stride,
-        reference_time=_time(pair[0]),
-        secondary_time=_time(pair[1]),
+        reference_time=time_of(pair[0]),
+        secondary_time=time_of(pair[1]),
         matcher=repr(chosen),
-        history=_history(steps),
+        history=history_of(steps),
     )
-    result.attrs |= {"reference": _source(pair[0]), "secondary": _source(pair[1])}
+    result.attrs |= {"reference": source_of(pair[0]), "secondary": source_of(pair[1])}
     result.attrs |= {"radiometry": kind}
     if aliasing:
         result.attrs["aliasing"] = aliasing
@@ -149,77 +155,6 @@ def track(  # noqa: PLR0913 - the verb: one keyword for each decision that is th
     if removed:
         result.attrs["coregistration"] = removed
     return result
-
-
-def _image(data: Any, role: str) -> xr.DataArray:
-    """Return a labelled image; a bare array becomes one without georeferencing."""
-    if not isinstance(data, xr.DataArray):
-        if isinstance(data, str) or hasattr(data, "__fspath__"):
-            raise ImageError(
-                f"the {role} is a path; open it first: groundshift.open_image({str(data)!r})"
-            )
-        data = data if hasattr(data, "dask") else np.asarray(data)
-        if data.ndim != 2:
-            raise ImageError(f"the {role} has shape {data.shape}; give one 2-D band")
-        data = xr.DataArray(
-            data,
-            dims=("y", "x"),
-            coords={name: np.arange(size) for name, size in zip("yx", data.shape, strict=True)},
-            attrs={"source": ""},
-        )
-    if data.dims != ("y", "x") or 0 in data.shape:
-        raise ImageError(
-            f"the {role} has dimensions {dict(data.sizes)}; give one band with dims ('y', 'x')"
-        )
-    if data.dtype.kind not in "fiubc":
-        raise ImageError(f"the {role} holds {data.dtype} values, not numbers")
-    wanted = np.dtype("complex64" if data.dtype.kind == "c" else "float32")
-    convert = partial(single, missing=False, dtype=wanted, name=f"the {role}")
-    if not hasattr(data.data, "dask"):
-        return data.copy(data=convert(data.values))
-    if data.dtype == wanted:
-        return data
-    return data.copy(data=data.data.map_blocks(convert, meta=np.empty((0, 0), wanted)))
-
-
-def _radiometry(reference: xr.DataArray, secondary: xr.DataArray, given: str | None) -> str:
-    """Return what both images' numbers mean."""
-    if given is not None and given not in kinds.RADIOMETRIES:
-        raise ImageError(
-            f"radiometry={given!r} is not known; choose one of {', '.join(kinds.RADIOMETRIES)}"
-        )
-    if (reference.dtype.kind == "c") != (secondary.dtype.kind == "c"):
-        roles = ("reference", "secondary")
-        names = roles if reference.dtype.kind == "c" else roles[::-1]
-        raise ImageError(
-            f"the {names[0]} is complex and the {names[1]} is real; give two complex images or "
-            "two detected ones"
-        )
-    if given is not None:
-        return given
-    first, second = kinds.guess(reference), kinds.guess(secondary)
-    if first != second:
-        log.warning(
-            "the reference looks like %s and the secondary like %s; taking both as %s "
-            "(say which with radiometry=)",
-            first,
-            second,
-            first,
-        )
-    return first
-
-
-def _check_data(image: xr.DataArray, role: str) -> None:
-    """Refuse an image without a single value; stops at the first block that has one."""
-    blocks = getattr(image.data, "blocks", None)
-    parts = [image.data] if blocks is None else blocks.ravel()
-    for part in parts:
-        if bool(np.isfinite(part).any()):
-            return
-    raise ImageError(
-        f"the {role} ({_source(image)}) holds no data at all; check its nodata value and its mask "
-        "(nodata=, mask=)"
-    )
 
 
 def _aliasing(pair: tuple[xr.DataArray, xr.DataArray], kind: str) -> str:
@@ -316,28 +251,3 @@ def _with_reach(matcher: Any, need: int) -> Any:
     if inner is None or not is_dataclass(matcher):
         return matcher
     return replace(matcher, matcher=_with_reach(inner, need))  # type: ignore[arg-type]
-
-
-def _check_dates(reference: xr.DataArray, secondary: xr.DataArray) -> None:
-    times = [_time(image) for image in (reference, secondary)]
-    if not np.isnat(times).any() and times[0] > times[1]:
-        log.warning(
-            "the reference (%s) is later than the secondary (%s): displacements point from the "
-            "later to the earlier image, velocities forward in time",
-            *(np.datetime_as_string(time, unit="s") for time in times),
-        )
-
-
-def _time(image: xr.DataArray) -> np.datetime64:
-    if "time" not in image.coords:
-        return np.datetime64("NaT", "ns")
-    return image.coords["time"].values.astype("datetime64[ns]")[()]
-
-
-def _source(image: xr.DataArray) -> str:
-    return str(image.attrs.get("source", "")) or "array"
-
-
-def _history(steps: list[str]) -> str:
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return "\n".join(f"{now} groundshift {version('groundshift')} {step}" for step in steps)

@@ -11,7 +11,17 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from groundshift import process
-from groundshift.cli import benchmark, demo, inspect, labels, pack, simulate, track, train
+from groundshift.cli import (
+    benchmark,
+    coherence,
+    demo,
+    inspect,
+    labels,
+    pack,
+    simulate,
+    track,
+    train,
+)
 from groundshift.cli.remedies import as_options
 from groundshift.errors import GroundshiftError
 
@@ -33,6 +43,7 @@ app = typer.Typer(
 
 COMMANDS = (
     track.track,
+    coherence.coherence,
     demo.demo,
     inspect.info,
     inspect.matchers,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from groundshift import config, field, io, synth
+from groundshift import config, field, io, maps, synth
 from groundshift.config import layout
 from groundshift.errors import GroundshiftError, ImageError
 from groundshift.io import radiometry, raster
@@ -47,12 +47,39 @@ def summary(result: xr.Dataset) -> list[str]:
     return lines
 
 
+def coherence(result: xr.Dataset) -> list[str]:
+    """Say in a few lines what a map of coherence shows."""
+    thin = _thinned(result)[0].compute()
+    found, sigma, valid = (thin[name].values for name in maps.ATTRS)
+    rows, columns = result.sizes["y"], result.sizes["x"]
+    known = np.isfinite(found)
+    lines = [f"estimator   {result.attrs['estimator'].partition('(')[0].lower()}, {_looks(result)}"]
+    lines.append(f"measured    {field.percent(float(known.mean()))} of {rows} x {columns} cells")
+    if not known.any():
+        return [*lines, "coherence   nothing could be measured: no data or no overlap"]
+    low, median, high = np.percentile(found[known], (5, 50, 95))
+    lines.append(f"coherence   median {median:.2f}, 5th to 95th percentile {low:.2f} to {high:.2f}")
+    lines.append(f"told        from none in {field.percent(float(valid[known].mean()))} of them")
+    if np.isfinite(sigma).any():
+        lines.append(f"sigma       median {np.nanmedian(sigma):.2f}")
+    return lines
+
+
+def _looks(result: xr.Dataset) -> str:
+    window = f"windows of {result.attrs['window']} px"
+    looks = result.attrs.get("looks")
+    return window if looks is None else f"{window}, {float(looks):.3g} looks"
+
+
 def file(path: str, band: int | str | None) -> list[str]:
     """Say what a file is: a field if it can be and no band is asked for, an image otherwise."""
     if band is not None:
         return [f"{path}: image", *_image(path, band)]
     try:
-        return [f"{path}: displacement field", *_field(io.open_field(path))]
+        found = io.open_field(path)
+        if maps.is_map(found):
+            return [f"{path}: map of coherence", *coherence(found)]
+        return [f"{path}: displacement field", *_field(found)]
     except GroundshiftError as not_a_field:
         try:
             return [f"{path}: image", *_image(path, band)]

@@ -15,12 +15,14 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 from rasterio.windows import Window
 
-from groundshift.field import ATTRS, DISPLACEMENTS
+from groundshift import field, maps
+from groundshift.field import DISPLACEMENTS
 from groundshift.grid import coordinates, geobox_of
 from groundshift.io import raster
 from groundshift.io.blocks import environment, opened
 from groundshift.io.scratch import TYPE, Scratch
 
+ATTRS = field.ATTRS | maps.ATTRS
 TIMES = ("reference_time", "secondary_time")
 PIXEL_GRID = "pixel_grid"
 """Tag with the affine of a grid without CRS; viewers would show its geotransform upside down."""

@@ -1,4 +1,4 @@
-"""Displacement fields in and out of files."""
+"""Displacement fields, and maps of coherence, in and out of files."""
 
 import logging
 import os
@@ -12,7 +12,7 @@ import dask.array as da
 import xarray as xr
 from rasterio.errors import RasterioError
 
-from groundshift import field
+from groundshift import field, maps
 from groundshift.errors import ImageError, OutputError
 from groundshift.io import cf, cog
 from groundshift.io.scratch import TYPE, Scratch, cannot_write, compute_into
@@ -29,7 +29,7 @@ WRITERS: dict[str, Writer] = {
 
 
 def save(dataset: xr.Dataset, path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
-    """Compute a field, tile by tile, and write it; the suffix says how.
+    """Compute a field or a map of coherence, tile by tile, and write it; the suffix says how.
 
     ``.tif`` is a cloud-optimised GeoTIFF with named bands, ``.nc`` is netCDF, ``.zarr`` is Zarr
     version 3, both after the CF conventions. Everything is computed once, with dask's scheduler as
@@ -44,7 +44,7 @@ def save(dataset: xr.Dataset, path: str | os.PathLike[str], *, overwrite: bool =
     """
     out = Path(path)
     writer = _writer(out, overwrite=overwrite)
-    field.check(dataset)
+    (maps.check if maps.is_map(dataset) else field.check)(dataset)
     planes = {str(name): _plane(dataset[name]) for name in dataset.data_vars}
     _check_space(out, sum(dataset[name].size for name in planes) * TYPE.itemsize)
     with _workshop(out) as folder:
@@ -61,14 +61,14 @@ def save(dataset: xr.Dataset, path: str | os.PathLike[str], *, overwrite: bool =
 
 
 def open_field(path: str | os.PathLike[str]) -> xr.Dataset:
-    """Open a field that `save` wrote, lazily.
+    """Open a field, or a map of coherence, that `save` wrote; lazily.
 
     Raises
     ------
     ImageError
         When the file cannot be read.
     GroundshiftError
-        When it is not a displacement field.
+        When it is neither.
     """
     name = Path(path)
     if not name.exists():
@@ -90,9 +90,10 @@ def open_field(path: str | os.PathLike[str]) -> xr.Dataset:
             f"{name} is not a displacement field that can be read ({error}); pass the output of "
             "`groundshift track`"
         ) from error
-    names = [name for name in field.ATTRS if name in dataset.data_vars]
+    kind = maps if maps.is_map(dataset) else field
+    names = [name for name in kind.ATTRS if name in dataset.data_vars]
     # Zarr keeps no order.
-    return field.check(dataset[names])
+    return kind.check(dataset[names])
 
 
 def _writer(out: Path, *, overwrite: bool) -> Writer:

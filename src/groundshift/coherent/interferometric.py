@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from groundshift.boxes import box_sum
-from groundshift.coherence.laws import sample_coherence
-from groundshift.coherence.windowed import LEAST, Coherence
+from groundshift.coherent.laws import sample_coherence
+from groundshift.coherent.windowed import LEAST, Coherence
 from groundshift.errors import GroundshiftError
 
 TOLD = 512

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from groundshift import tile
-from groundshift.coherence import Calibrated, LogRatio, Pearson, Speckle, Windowed, looks_between
-from groundshift.coherence.calibrated import uniform
+from groundshift.coherent import Calibrated, LogRatio, Pearson, Speckle, Windowed, looks_between
+from groundshift.coherent.calibrated import uniform
 from groundshift.errors import GroundshiftError
 from groundshift.synth import sentinel1
 from groundshift.synth.motions import Constant

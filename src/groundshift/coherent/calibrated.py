@@ -16,8 +16,8 @@ import torch
 from scipy.interpolate import PchipInterpolator
 from torch import Tensor
 
-from groundshift.coherence.speckle import Speckle
-from groundshift.coherence.windowed import Coherence, Windowed
+from groundshift.coherent.speckle import Speckle
+from groundshift.coherent.windowed import Coherence, Windowed
 
 COHERENCES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.87, 0.93, 0.97, 0.99)
 """That are simulated."""
@@ -53,7 +53,7 @@ class Calibrated:
     operator
         How the squared coherence is estimated.
     speckle
-        Of the product; :meth:`groundshift.coherence.speckle.Speckle.of` measures it.
+        Of the product; :meth:`groundshift.coherent.speckle.Speckle.of` measures it.
     """
 
     operator: Windowed = field(default_factory=Windowed)

@@ -16,7 +16,7 @@ import torch
 from scipy.special import ive
 from torch import Tensor
 
-from groundshift.coherence.laws import amplitude_correlation, log_covariance, log_variance
+from groundshift.coherent.laws import amplitude_correlation, log_covariance, log_variance
 from groundshift.errors import GroundshiftError
 
 STEPS = 34

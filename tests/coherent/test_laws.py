@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import spence
 
-from groundshift.coherence.laws import (
+from groundshift.coherent.laws import (
     amplitude_correlation,
     intensities,
     log_covariance,

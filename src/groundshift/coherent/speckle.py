@@ -7,7 +7,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from groundshift.coherence.laws import log_variance
+from groundshift.coherent.laws import log_variance
 from groundshift.errors import GroundshiftError
 
 SIDE = 24
@@ -83,10 +83,27 @@ def looks_between(reference: Tensor, secondary: Tensor) -> tuple[float, float]:
     return _between(pair, _width(pair))
 
 
+def own_looks(reference: Tensor, secondary: Tensor) -> tuple[float, float]:
+    """Tell the number of looks of each of two images by itself; texture makes them fewer."""
+    pair = _windows(reference, secondary)
+    chance = _chance(_width(pair))
+    one, two = (
+        _looks(max(float(each.log().var((1, 2)).quantile(CALM)) / (1 - chance), FLAT))
+        for each in pair
+    )
+    return one, two
+
+
+def _chance(width: tuple[float, float]) -> float:
+    """How much calmer, relatively, than the others chance makes the calmest windows.
+
+    The variance of few logarithms scatters.
+    """
+    return NORMAL * math.sqrt(SCATTER / (Speckle(1.0, width).samples * SIDE**2))
+
+
 def _between(pair: Tensor, width: tuple[float, float]) -> tuple[float, float]:
-    # Chance makes some windows calm: the variance of few logarithms scatters.
-    count = Speckle(1.0, width).samples * SIDE**2
-    chance = NORMAL * math.sqrt(SCATTER / count)
+    chance = _chance(width)
     logs = pair.log()
     most = float(logs.var((2, 3)).quantile(CALM)) / (1 - chance)
     least = float((logs[0] - logs[1]).var((1, 2)).quantile(1 - CALM)) / 2 / (1 + chance)

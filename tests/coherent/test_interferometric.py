@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from groundshift import tile
-from groundshift.coherence import Interferometric, Windowed
+from groundshift.coherent import Interferometric, Windowed
 from groundshift.errors import GroundshiftError
 
 

@@ -6,7 +6,7 @@ import torch
 from scipy.special import gammaln
 
 from groundshift import tile
-from groundshift.coherence import (
+from groundshift.coherent import (
     AmplitudeCorrelation,
     GuarnieriPrati,
     Likelihood,
@@ -15,8 +15,8 @@ from groundshift.coherence import (
     Pearson,
     Windowed,
 )
-from groundshift.coherence.estimators import HIGHEST
-from groundshift.coherence.laws import intensities
+from groundshift.coherent.estimators import HIGHEST
+from groundshift.coherent.laws import intensities
 from groundshift.errors import GroundshiftError
 from groundshift.synth.motions import Constant
 from groundshift.synth.radar import Radar, Surface, acquire

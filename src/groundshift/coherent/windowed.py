@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from groundshift.boxes import box_sum
-from groundshift.coherence.estimators import AnyEstimator, Pearson
+from groundshift.coherent.estimators import AnyEstimator, Pearson
 from groundshift.errors import GroundshiftError
 from groundshift.filters import local_mean, magnitude
 

@@ -1,11 +1,11 @@
 """Interferometric coherence from detected radar images, which have no phase.
 
 What is left of it in intensities is the square of its magnitude (see
-:mod:`groundshift.coherence.laws`). `Interferometric` is that of complex images, to compare with.
+:mod:`groundshift.coherent.laws`). `Interferometric` is that of complex images, to compare with.
 """
 
-from groundshift.coherence.calibrated import Calibrated
-from groundshift.coherence.estimators import (
+from groundshift.coherent.calibrated import Calibrated
+from groundshift.coherent.estimators import (
     AmplitudeCorrelation,
     AnyEstimator,
     GuarnieriPrati,
@@ -14,9 +14,9 @@ from groundshift.coherence.estimators import (
     LogRatio,
     Pearson,
 )
-from groundshift.coherence.interferometric import Interferometric
-from groundshift.coherence.speckle import Speckle, looks_between
-from groundshift.coherence.windowed import Coherence, Windowed
+from groundshift.coherent.interferometric import Interferometric
+from groundshift.coherent.speckle import Speckle, looks_between, own_looks
+from groundshift.coherent.windowed import Coherence, Windowed
 
 __all__ = [
     "AmplitudeCorrelation",
@@ -32,4 +32,5 @@ __all__ = [
     "Speckle",
     "Windowed",
     "looks_between",
+    "own_looks",
 ]

@@ -1,0 +1,255 @@
+"""The verb ``coherence``: how much of a radar image the other date has kept."""
+
+import logging
+import re
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor
+
+from groundshift import field, grid, maps, tile
+from groundshift.api.inputs import (
+    check_data,
+    check_dates,
+    history_of,
+    labelled,
+    radiometry_of,
+    source_of,
+    time_of,
+)
+from groundshift.coherent import (
+    AmplitudeCorrelation,
+    AnyEstimator,
+    Calibrated,
+    GuarnieriPrati,
+    Interferometric,
+    Likelihood,
+    LogCorrelation,
+    LogRatio,
+    Pearson,
+    Speckle,
+    Windowed,
+    looks_between,
+    own_looks,
+)
+from groundshift.errors import GroundshiftError, ImageError
+from groundshift.io import radiometry as kinds
+
+log = logging.getLogger(__name__)
+
+ESTIMATORS = {
+    "pearson": Pearson,
+    "amplitude": AmplitudeCorrelation,
+    "log": LogCorrelation,
+    "logratio": LogRatio,
+    "gp97": GuarnieriPrati,
+    "likelihood": Likelihood,
+}
+"""For detected images, by name."""
+COMPLEX = "complex"
+SIDE, PLACES = 384, 3
+"""Side of the squares in which speckle is measured, pixels, and how many along each axis."""
+ROOM = 1.25
+"""Times by which a number of looks may lie outside of what the images show."""
+FEWEST = 0.75
+"""Looks below which the numbers are no amplitude."""
+UNLIKE = 1.5
+"""Times by which the looks of the two images may differ."""
+FRINGES = 21
+"""Side of the windows in which fringes of complex images are found, pixels."""
+POLARISATION = re.compile(r"(?<![a-z])(hh|hv|vh|vv)(?![a-z])", re.IGNORECASE)
+
+
+def coherence(  # noqa: PLR0913 - the verb: one keyword for each decision that is the user's
+    reference: xr.DataArray | np.ndarray,
+    secondary: xr.DataArray | np.ndarray,
+    estimator: str | None = None,
+    *,
+    window: int = 9,
+    stride: int = 1,
+    looks: float | None = None,
+    normalise: int = 5,
+    radiometry: str | None = None,
+    memory: int | None = None,
+    device: str = "cpu",
+) -> xr.Dataset:
+    """Estimate the interferometric coherence of two radar images, detected or complex.
+
+    Parameters
+    ----------
+    reference, secondary
+        Images as :func:`groundshift.open_image` gives them, or bare 2-D arrays, co-registered to a
+        small part of a resolution cell: one apart along range leaves half of the coherence.
+    estimator
+        Of detected images: "pearson" (the default), "amplitude", "log" for decibels, "logratio",
+        "gp97" or "likelihood" (:mod:`groundshift.coherent.estimators`). "complex", the default for
+        complex images, uses the phase; the others detect them first.
+    window
+        Side of the windows, pixels; odd where `stride` is odd.
+    stride
+        Pixels from one result to the next.
+    looks
+        Equivalent number of looks; measured by default. One that the images contradict is refused.
+    normalise
+        Odd side of the mean that intensity is divided by first, so that texture does not pass for
+        coherence; 0 leaves it.
+    radiometry
+        "amplitude", "intensity", "db" or "complex"; guessed by default.
+    memory, device
+        As for :func:`groundshift.track`.
+
+    Returns
+    -------
+    xr.Dataset
+        ``coherence`` with its standard deviation ``sigma``, and ``valid``, 1 where it is told from
+        none (:mod:`groundshift.maps`). Lazy. Of detected images both are calibrated on a simulation
+        of their speckle, with all coherences alike beforehand: below .3 or so windows of this size
+        tell little, and `sigma` says so.
+
+    Raises
+    ------
+    GroundshiftError
+        If the input cannot be used; the message has the remedy.
+    """
+    pair = labelled(reference, "reference"), labelled(secondary, "secondary")
+    steps = [f"coherence: {source_of(pair[0])} -> {source_of(pair[1])}"]
+    check_dates(*pair)
+    _check_polarisation(*pair)
+    kind = radiometry_of(*pair, radiometry)
+    if kind == "optical":
+        raise ImageError(
+            "coherence is that of radar images, and these look optical; if they are radar, say "
+            "what their numbers are with radiometry="
+        )
+    for image, role in zip(pair, ("reference", "secondary"), strict=True):
+        check_data(image, role)
+    estimator = estimator or (COMPLEX if kind == "complex" else "pearson")
+    if estimator not in (*ESTIMATORS, COMPLEX):
+        raise GroundshiftError(
+            f"estimator={estimator!r} is not known; choose one of "
+            f"{', '.join((*ESTIMATORS, COMPLEX))}"
+        )
+    if estimator == COMPLEX and kind != "complex":
+        raise GroundshiftError(
+            "estimator='complex' needs the phase, and the images are detected; pass complex ones, "
+            "or another estimator"
+        )
+    one, two = grid.align(*(_opened(image, kind, estimator) for image in pair), window=window)
+    operator: Any
+    if estimator == COMPLEX:
+        samples = Speckle.of(*_parts(abs(one), abs(two))).samples
+        operator = Interferometric(window, samples, FRINGES)
+        told = {}
+        if stride != 1:
+            raise GroundshiftError("complex images give a result for each pixel; pass stride=1")
+    else:
+        speckle = _speckle(one, two, looks, needed=estimator != "pearson")
+        operator = Calibrated(
+            Windowed(_named(estimator, speckle.looks), window, stride, normalise), speckle
+        )
+        told = {"looks": round(speckle.looks, 3), "samples_per_pixel": round(speckle.samples, 4)}
+    planes = tile.map_pair(operator, one, two, memory=memory, device=device)
+    return maps.build(
+        planes,
+        field.geobox_of(one),
+        stride=operator.stride,
+        reference_time=time_of(pair[0]),
+        secondary_time=time_of(pair[1]),
+        attrs={
+            "estimator": repr(operator),
+            "window": window,
+            **told,
+            "radiometry": kind,
+            "reference": source_of(pair[0]),
+            "secondary": source_of(pair[1]),
+            "history": history_of(steps),
+        },
+    )
+
+
+def _named(name: str, looks: float) -> AnyEstimator:
+    return Pearson() if name == "pearson" else ESTIMATORS[name](looks)
+
+
+def _opened(image: xr.DataArray, kind: str, estimator: str) -> xr.DataArray:
+    """Return complex numbers or an amplitude, as the estimator wants."""
+    if estimator == COMPLEX:
+        return image
+    return kinds.detect(image.assign_attrs(radiometry=kind))
+
+
+def _check_polarisation(*images: xr.DataArray) -> None:
+    """Warn where names say that polarisations differ."""
+    found = [POLARISATION.findall(Path(source_of(image)).name) for image in images]
+    one, two = ({each.lower() for each in names} for names in found)
+    if len(one) == len(two) == 1 and one != two:
+        log.warning(
+            "the reference is %s and the secondary %s: what differs between polarisations counts "
+            "as lost coherence",
+            *(each.pop().upper() for each in (one, two)),
+        )
+
+
+def _speckle(one: xr.DataArray, two: xr.DataArray, looks: float | None, *, needed: bool) -> Speckle:
+    """Measure the speckle of a pair, or check what is said of it."""
+    pair = _parts(one, two)
+    try:
+        found = Speckle.of(*pair)
+    except GroundshiftError:
+        if looks is None:
+            raise
+        return Speckle(looks)
+    low, high = looks_between(*pair)
+    own = own_looks(*pair)
+    if max(own) > UNLIKE * min(own):
+        log.warning(
+            "the images differ in their number of looks (about %.2g and %.2g): what only one of "
+            "them averages counts as lost coherence",
+            *own,
+        )
+    if high < FEWEST:
+        raise ImageError(
+            f"the images scatter more than speckle of one look can ({high:.2g} looks): they may be "
+            "intensities or decibels; say what they are with radiometry="
+        )
+    if looks is None:
+        if needed and high > UNLIKE * low:
+            log.warning(
+                "the images show %.2g to %.2g looks, and the estimator depends on it; pass looks=",
+                low,
+                high,
+            )
+        return found
+    if not low / ROOM <= looks <= high * ROOM:
+        raise GroundshiftError(
+            f"looks={looks:g} contradicts the images, which show {low:.2g} to {high:.2g}: the "
+            "result would be wrong without a sign of it; leave looks= out, or pass what the "
+            "product has"
+        )
+    return Speckle(looks, found.bandwidth)
+
+
+def _parts(one: xr.DataArray, two: xr.DataArray) -> tuple[Tensor, Tensor]:
+    """Read squares of both images, spread over what they show, one below the other."""
+    pieces: tuple[list[Tensor], list[Tensor]] = ([], [])
+    for rows, columns in _squares(one.shape):
+        for image, found in zip((one, two), pieces, strict=True):
+            values = np.asarray(image[rows, columns].data, np.float32)
+            height, width = values.shape
+            whole = np.full((SIDE, SIDE), np.nan, np.float32)
+            whole[:height, :width] = values
+            found.append(torch.from_numpy(whole))
+    return torch.cat(pieces[0]), torch.cat(pieces[1])
+
+
+def _squares(shape: tuple[int, ...]) -> Iterator[tuple[slice, slice]]:
+    starts = [
+        sorted({round(k * max(0, n - SIDE) / (PLACES - 1)) for k in range(PLACES)}) for n in shape
+    ]
+    for top, left in product(*starts):
+        yield slice(top, top + SIDE), slice(left, left + SIDE)

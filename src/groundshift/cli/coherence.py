@@ -1,0 +1,126 @@
+"""The command ``coherence``."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from groundshift.cli.common import Verbose, band_of, check_out, picture_of, start
+from groundshift.cli.track import Radiometry
+
+
+class Estimator(StrEnum):
+    """Of coherence; see :mod:`groundshift.coherent.estimators`."""
+
+    PEARSON = "pearson"
+    AMPLITUDE = "amplitude"
+    LOG = "log"
+    LOGRATIO = "logratio"
+    GP97 = "gp97"
+    LIKELIHOOD = "likelihood"
+    COMPLEX = "complex"
+
+
+def coherence(  # noqa: PLR0913 - one option for each decision that is the user's
+    reference: Annotated[
+        str, typer.Argument(metavar="REFERENCE", help="Radar image, detected or complex.")
+    ],
+    secondary: Annotated[
+        str, typer.Argument(metavar="SECONDARY", help="Another date of the same place.")
+    ],
+    out: Annotated[
+        Path,
+        typer.Argument(metavar="OUT", help="Result: .tif (COG of three bands), .nc or .zarr (CF)."),
+    ],
+    *,
+    estimator: Annotated[
+        Estimator | None,
+        typer.Option(
+            help="Of detected images, or complex, which uses the phase. Default: pearson, and "
+            "complex for complex images."
+        ),
+    ] = None,
+    window: Annotated[
+        int, typer.Option(min=3, metavar="PIXELS", help="Side of the windows; odd for stride 1.")
+    ] = 9,
+    stride: Annotated[
+        int, typer.Option(min=1, metavar="PIXELS", help="Pixels from one result to the next.")
+    ] = 1,
+    looks: Annotated[
+        float | None,
+        typer.Option(metavar="NUMBER", help="Equivalent number of looks. Default: measured."),
+    ] = None,
+    normalise: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            metavar="PIXELS",
+            help="Side of the mean that intensity is divided by, so that texture does not count; "
+            "0: none.",
+        ),
+    ] = 5,
+    radiometry: Annotated[
+        Radiometry | None,
+        typer.Option(metavar="KIND", help="What pixels mean: amplitude, intensity, db, complex."),
+    ] = None,
+    memory: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="Working memory, such as 4GiB.")
+    ] = None,
+    device: Annotated[str, typer.Option(metavar="NAME", help="cpu, cuda, or auto.")] = "cpu",
+    band: Annotated[
+        str | None,
+        typer.Option(metavar="BAND", help="Band of both images: number from 1, or name."),
+    ] = None,
+    nodata: Annotated[
+        float | None,
+        typer.Option(metavar="VALUE", help="Value that means no data, in both images."),
+    ] = None,
+    quicklook: Annotated[bool, typer.Option(help="Draw a picture beside OUT.")] = True,
+    verbose: Verbose = False,
+) -> None:
+    """Estimate the coherence of two radar images, with its standard deviation, and write it to OUT.
+
+    The images may be detected: what their speckle has in common tells the coherence. They must be
+    co-registered to a part of a resolution cell. NaN is "not measured"; the band "valid" is 0 where
+    coherence is not told from none.
+
+    **Examples**
+
+    `groundshift coherence 20200207.tif 20200219.tif coherence.tif --window 15`
+
+    `groundshift coherence a.slc b.slc coherence.nc --estimator likelihood`
+    """
+    start(verbose=verbose)
+    picture = picture_of(out) if quicklook else None
+    check_out(out, [reference, secondary], picture)
+    from groundshift import api, config, io, tile
+    from groundshift.cli import report
+
+    options = {"band": band_of(band), "nodata": nodata}
+    first, second = (io.open_image(name, **options) for name in (reference, secondary))
+    result = api.coherence(
+        first,
+        second,
+        None if estimator is None else estimator.value,
+        window=window,
+        stride=stride,
+        looks=looks,
+        normalise=normalise,
+        radiometry=None if radiometry is None else radiometry.value,
+        memory=None if memory is None else config.parse_size(memory),
+        device=device,
+    )
+    with tile.computing():
+        io.save(result, out)
+    written = io.open_field(out)
+    wrote = [str(out)]
+    if picture is not None:
+        from groundshift import plot
+
+        with tile.computing(progress=False):
+            plot.coherence_quicklook(written, picture)
+        wrote.append(str(picture))
+    for line in report.coherence(written):
+        typer.echo(line)
+    typer.echo(f"wrote       {', '.join(wrote)}")
