@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from groundshift.errors import GroundshiftError
-from groundshift.synth import optics
+from groundshift.synth import optics, sentinel1
 from groundshift.synth.bank import Bank, Stack
 from groundshift.synth.decorrelation import gradient_norm
 from groundshift.synth.families import FAMILIES
@@ -33,6 +33,21 @@ def test_every_family_on_every_sensor(family: str, sensor: str) -> None:
     assert sample.valid.dtype == torch.bool
     assert math.isnan(sample.bandwidth) == (sensor == "optical")
     assert float(sample.reference.std()) > 0
+
+
+def test_products_of_sentinel1() -> None:
+    recipe = Recipe(size=64, motions=(("offset", 1.0),), radar=1.0, products="sentinel1")
+    found = [draw(recipe, index).sample for index in range(12)]
+    known = [
+        each(swath).mean_bandwidth for each in (sentinel1.slc, sentinel1.grd) for swath in (1, 2, 3)
+    ]
+    shown = {min(known, key=lambda b, own=sample.bandwidth: abs(b - own)) for sample in found}
+    assert len(shown) > 3
+    for sample in found:
+        assert min(abs(sample.bandwidth - each) for each in known) < 1e-6
+        assert 0 < float(torch.hypot(sample.dy, sample.dx).max()) <= math.hypot(2, 2)
+    with pytest.raises(GroundshiftError, match="choose one of mixed, sentinel1"):
+        Recipe(products="envisat")
 
 
 def bank_with(dates: int) -> Bank:

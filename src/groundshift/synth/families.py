@@ -18,6 +18,11 @@ def zero(rng: np.random.Generator, size: int) -> Motion:
     return Constant()
 
 
+def offset(rng: np.random.Generator, size: int) -> Motion:
+    """One shift for the whole image, within 2 px: what coarse co-registration leaves."""
+    return Constant(*(float(v) for v in rng.uniform(-2, 2, 2)))
+
+
 def constant(rng: np.random.Generator, size: int) -> Motion:
     """One shift for the whole image, within 4 px."""
     return Constant(*(float(v) for v in rng.uniform(-4, 4, 2)))
@@ -130,6 +135,7 @@ def bowl(rng: np.random.Generator, size: int) -> Motion:
 
 FAMILIES: dict[str, Family] = {
     "zero": zero,
+    "offset": offset,
     "constant": constant,
     "ramp": ramp,
     "waves": waves,

@@ -53,6 +53,12 @@ class Radar:
     azimuth: tuple[float, float] | None = None
     """Bandwidth and window along y, where they are not those along x."""
 
+    @property
+    def mean_bandwidth(self) -> float:
+        """Geometric mean of the bandwidths along both axes, cycles per pixel of the result."""
+        other = self.bandwidth if self.azimuth is None else self.azimuth[0]
+        return math.sqrt(self.bandwidth * other)
+
     def places(self, size: int, device: torch.device) -> Tensor:
         """Coordinates of the samples in pixels of the result, float64: ``(size * fine,)``."""
         first = -(self.fine - 1) / 2 if self.average else 0.0

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from groundshift.synth import radar
+from groundshift.synth import radar, sentinel1
 from groundshift.synth.backscatter import Backscatter
 from groundshift.synth.decorrelation import Decorrelation, temporal_coherence
 from groundshift.synth.fields import random_field
@@ -16,7 +16,7 @@ from groundshift.synth.radar import Radar, Surface
 from groundshift.synth.sample import Sample, sample_of
 from groundshift.synth.texture import Texture
 
-RIGID = ("zero", "constant")
+RIGID = ("zero", "offset", "constant")
 """Families that tear nothing."""
 
 
@@ -29,6 +29,8 @@ class RadarShares(NamedTuple):
     """Of the scene as a whole, least and most."""
     lost: bool = False
     """Whether nothing is coherent, or both dates show other places."""
+    products: str = "mixed"
+    """Which radars: one of `PRODUCTS`."""
 
 
 def render(
@@ -41,7 +43,7 @@ def render(
     generator: torch.Generator,
 ) -> Sample:
     """Draw a product and a scene, and render the pair with the motion."""
-    product = draw_product(rng)
+    product = PRODUCTS[shares.products](rng)
     n = size * product.fine + 2 * radar.MARGIN
     surface = _surface(n, product.fine, shares, texture, rng, generator)
     elsewhere = shares.lost and bool(rng.random() < 0.5)
@@ -58,7 +60,7 @@ def render(
         kept = loss(motion, *torch.meshgrid(at, at, indexing="ij"))
         surface = surface._replace(coherence=surface.coherence * kept.float())
     pair = radar.acquire(product, surface, motion, size, generator)
-    sample = sample_of(motion, pair, pair.coherence, product.bandwidth, pair.valid)
+    sample = sample_of(motion, pair, pair.coherence, product.mean_bandwidth, pair.valid)
     if elsewhere or not surface.first.dim():
         return sample
     # What is not coherent can still be followed by what is bright and what is dark.
@@ -76,6 +78,16 @@ def draw_product(rng: np.random.Generator) -> Radar:
         looks = int(rng.choice((3, 4, 5, 9)))
         return Radar(float(rng.uniform(0.4, 0.55)), window, looks=looks)
     return Radar(float(rng.uniform(0.7, 1.0)), window, fine=2, average=kind == "averaged")
+
+
+def draw_sentinel1(rng: np.random.Generator) -> Radar:
+    """Choose a product of Sentinel-1: ground range, or an SLC detected as it is, of any swath."""
+    swath = int(rng.integers(1, 4))
+    return sentinel1.grd(swath) if rng.random() < 2 / 3 else sentinel1.slc(swath)
+
+
+PRODUCTS = {"mixed": draw_product, "sentinel1": draw_sentinel1}
+"""Radars by the names that recipes use."""
 
 
 def _surface(

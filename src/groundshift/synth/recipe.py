@@ -22,7 +22,7 @@ from groundshift.synth.families import FAMILIES
 from groundshift.synth.measured import MotionField, measured
 from groundshift.synth.motions import Motion, Scaled
 from groundshift.synth.optical_scene import OpticalShares
-from groundshift.synth.radar_scene import RadarShares
+from groundshift.synth.radar_scene import PRODUCTS, RadarShares
 from groundshift.synth.sample import Sample
 from groundshift.synth.texture import Texture
 from groundshift.synth.volcano import volcano
@@ -66,6 +66,9 @@ class Recipe:
     that has measured fields, the others share what "measured" would have."""
     radar: float = 0.8
     """Share of radar pairs; the others are optical."""
+    products: str = "mixed"
+    """Which radars: "mixed", of any response, sampling and number of looks, or "sentinel1", the
+    ground range products and SLC of its wide swath mode."""
     plain: float = 0.5
     """Share of radar pairs of uniform backscatter: nothing to see but speckle."""
     real: float = 0.5
@@ -89,22 +92,13 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be drawn, before a long run begins."""
-        for name, _ in self.motions:
-            if name not in KNOWN:
-                close = get_close_matches(name, KNOWN, 1)
-                meant = f"did you mean {close[0]!r}? " if close else ""
+        _check_motions(self.motions)
+        for name, choices in (("split", SPLITS), ("products", PRODUCTS)):
+            if getattr(self, name) not in choices:
                 raise GroundshiftError(
-                    f"unknown family of motion {name!r}; {meant}there are: {', '.join(KNOWN)}"
+                    f"{name}={getattr(self, name)!r} is not known; choose one of "
+                    f"{', '.join(choices)}"
                 )
-        weights = [weight for _, weight in self.motions]
-        if not weights or min(weights) < 0 or sum(weights) <= 0:
-            raise GroundshiftError(
-                "the weights of motions must be positive; give one family at least"
-            )
-        if self.split not in SPLITS:
-            raise GroundshiftError(
-                f"split={self.split!r} is not known; choose one of {', '.join(SPLITS)}"
-            )
         if self.size < SMALLEST or self.seed < 0:
             raise GroundshiftError(
                 f"size={self.size} and seed={self.seed}: pass size={SMALLEST} or more pixels and "
@@ -120,6 +114,20 @@ class Recipe:
                     f"{name}={getattr(self, name)} is no range within {least:g} to {most:g}; "
                     "pass two numbers, the smaller one first"
                 )
+
+
+def _check_motions(motions: Sequence[tuple[str, float]]) -> None:
+    """Refuse families that are not known, and weights of nothing."""
+    for name, _ in motions:
+        if name not in KNOWN:
+            close = get_close_matches(name, KNOWN, 1)
+            meant = f"did you mean {close[0]!r}? " if close else ""
+            raise GroundshiftError(
+                f"unknown family of motion {name!r}; {meant}there are: {', '.join(KNOWN)}"
+            )
+    weights = [weight for _, weight in motions]
+    if not weights or min(weights) < 0 or sum(weights) <= 0:
+        raise GroundshiftError("the weights of motions must be positive; give one family at least")
 
 
 def check(recipe: Recipe, bank: Bank | None) -> None:
@@ -181,7 +189,7 @@ def draw(
     texture = Texture(bank, recipe.split, recipe.real, recipe.dates)
     lost = bool(rng.random() < recipe.lost)
     if rng.random() < recipe.radar:
-        shares = RadarShares(recipe.plain, recipe.coherence, lost)
+        shares = RadarShares(recipe.plain, recipe.coherence, lost, recipe.products)
         sample = radar_scene.render(family, ground, recipe.size, shares, texture, rng, generator)
         return Draw(sample, family, "radar", ground, ground)
     shares = OpticalShares(recipe.same, lost)
