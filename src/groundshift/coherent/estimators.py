@@ -29,14 +29,6 @@ LARGEST = 1e7
 """Argument of the Bessel function up to which it is tabulated."""
 
 
-def _check(looks: float) -> None:
-    if not 0 < looks < 1e4:
-        raise GroundshiftError(
-            f"looks={looks} is no number of looks; pass the equivalent number of looks of the "
-            "product: 1 for SLC, about 4.9 for Sentinel-1 GRD"
-        )
-
-
 @dataclass(frozen=True)
 class Pearson:
     """Correlation of the intensities: the squared coherence for any number of looks (Siegert)."""
@@ -57,7 +49,22 @@ class Pearson:
 
 
 @dataclass(frozen=True)
-class GuarnieriPrati:
+class _ByLooks:
+    """An estimator that depends on the number of looks."""
+
+    looks: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse what is no number of looks."""
+        if not 0 < self.looks < 1e4:
+            raise GroundshiftError(
+                f"looks={self.looks} is no number of looks; pass the equivalent number of looks of "
+                "the product: 1 for SLC, about 4.9 for Sentinel-1 GRD"
+            )
+
+
+@dataclass(frozen=True)
+class GuarnieriPrati(_ByLooks):
     """``(L + 1) E[I1 I2] / sqrt(E[I1**2] E[I2**2]) - L`` (Monti Guarnieri and Prati 1997).
 
     They give it for one look, ``2 r - 1``, which of averages of `L` looks never falls below
@@ -69,13 +76,8 @@ class GuarnieriPrati:
         Equivalent number of looks.
     """
 
-    looks: float = 1.0
     products = 3
     positive = scaled = False
-
-    def __post_init__(self) -> None:
-        """Refuse what is no number of looks."""
-        _check(self.looks)
 
     def of(self, one: Tensor, other: Tensor) -> Tensor:
         """Products of intensities, stacked in front."""
@@ -88,7 +90,7 @@ class GuarnieriPrati:
 
 
 @dataclass(frozen=True)
-class AmplitudeCorrelation:
+class AmplitudeCorrelation(_ByLooks):
     """Correlation of the amplitudes, which is a little lower than the squared coherence.
 
     Parameters
@@ -97,13 +99,8 @@ class AmplitudeCorrelation:
         Equivalent number of looks.
     """
 
-    looks: float = 1.0
     products = 5
     positive = scaled = False
-
-    def __post_init__(self) -> None:
-        """Refuse what is no number of looks."""
-        _check(self.looks)
 
     def of(self, one: Tensor, other: Tensor) -> Tensor:
         """Products of intensities, stacked in front."""
@@ -115,7 +112,7 @@ class AmplitudeCorrelation:
 
 
 @dataclass(frozen=True)
-class LogCorrelation:
+class LogCorrelation(_ByLooks):
     """Correlation of decibels (second-kind statistics): offsets between the dates drop out.
 
     Parameters
@@ -124,13 +121,8 @@ class LogCorrelation:
         Equivalent number of looks.
     """
 
-    looks: float = 1.0
     products = 5
     positive, scaled = True, False
-
-    def __post_init__(self) -> None:
-        """Refuse what is no number of looks."""
-        _check(self.looks)
 
     def of(self, one: Tensor, other: Tensor) -> Tensor:
         """Products of intensities, stacked in front."""
@@ -142,7 +134,7 @@ class LogCorrelation:
 
 
 @dataclass(frozen=True)
-class LogRatio:
+class LogRatio(_ByLooks):
     """Variance of the logarithm of the ratio: what multiplies both dates drops out, as texture.
 
     Parameters
@@ -151,13 +143,8 @@ class LogRatio:
         Equivalent number of looks; the estimate needs it more than any other.
     """
 
-    looks: float = 1.0
     products = 2
     positive, scaled = True, False
-
-    def __post_init__(self) -> None:
-        """Refuse what is no number of looks."""
-        _check(self.looks)
 
     def of(self, one: Tensor, other: Tensor) -> Tensor:
         """Products of intensities, stacked in front."""
@@ -172,7 +159,7 @@ class LogRatio:
 
 
 @dataclass(frozen=True)
-class Likelihood:
+class Likelihood(_ByLooks):
     """Maximum likelihood of the bivariate gamma law (Kibble 1941).
 
     Parameters
@@ -181,13 +168,8 @@ class Likelihood:
         Equivalent number of looks.
     """
 
-    looks: float = 1.0
     products = STEPS
     positive, scaled = False, True
-
-    def __post_init__(self) -> None:
-        """Refuse what is no number of looks."""
-        _check(self.looks)
 
     def of(self, one: Tensor, other: Tensor) -> Tensor:
         """Log likelihood of intensities at each of the coherences that are compared."""

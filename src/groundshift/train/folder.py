@@ -3,7 +3,7 @@
 import hashlib
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import lru_cache
 from itertools import permutations
 from pathlib import Path
@@ -11,15 +11,14 @@ from pathlib import Path
 import numpy as np
 import torch
 import xarray as xr
-from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from groundshift import grid, io
 from groundshift.errors import GroundshiftError, ImageError
 from groundshift.io import radiometry as kinds
 from groundshift.io.pack import SIDECARS
 from groundshift.synth.recipe import Recipe
-from groundshift.synth.rendering import one_thread, settle
-from groundshift.synth.stream import AHEAD, SENSORS, Item, own_share
+from groundshift.synth.stream import SENSORS, Item
+from groundshift.train.numbered import Numbered
 from groundshift.train.validation import samples_of
 
 TRIES = 20
@@ -30,7 +29,7 @@ KEPT = 256
 """Images that are kept open."""
 
 
-class Folder(IterableDataset[Item]):
+class Folder(Numbered):
     """Crops of pairs of images of one place each; which ones follows from their numbers.
 
     Images side by side in a folder show one place, those in another folder another. Any two of a
@@ -72,11 +71,9 @@ class Folder(IterableDataset[Item]):
         start: int = 0,
         share: tuple[int, int] | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(start, share)
         self.path, self.recipe = Path(path), recipe
         self.band, self.radiometry = band, radiometry
-        self.start = start
-        self.rank, self.ranks = own_share() if share is None else share
         self.also: Callable[[Item], Item] | None = None
         self.places = _places(self.path)
         for place in self.places:
@@ -152,29 +149,6 @@ class Folder(IterableDataset[Item]):
             "index": torch.tensor(index),
         }
         return made if self.also is None else self.also(made)
-
-    def __iter__(self) -> Iterator[Item]:
-        """Cut the samples of this rank, or of one worker of it."""
-        info = get_worker_info()
-        worker, workers = (0, 1) if info is None else (info.id, info.num_workers)
-        index = self.start + self.rank + worker * self.ranks
-        while True:
-            with one_thread():
-                made = self.at(index)
-            yield made
-            index += workers * self.ranks
-
-    def loader(self, workers: int | None = None) -> DataLoader[Item]:
-        """Return batches of one, read ahead by other processes, or in this one by 0 workers."""
-        count = (os.cpu_count() or 1) if workers is None else workers
-        return DataLoader(
-            self,
-            batch_size=1,
-            num_workers=count,
-            worker_init_fn=settle,
-            prefetch_factor=AHEAD if count else None,
-            pin_memory=torch.cuda.is_available(),
-        )
 
 
 def _places(path: Path) -> list[list[Path]]:

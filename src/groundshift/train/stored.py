@@ -3,22 +3,21 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from groundshift.errors import GroundshiftError
 from groundshift.io.samples import Samples
-from groundshift.synth.rendering import one_thread, settle
-from groundshift.synth.stream import AHEAD, Item, own_share
+from groundshift.synth.stream import Item
+from groundshift.train.numbered import Numbered
 
 HELD = 10
 """The last one of so many parts of a store is for validation."""
 
 
-class Stored(IterableDataset[Item]):
+class Stored(Numbered):
     """Samples of a store in an order that changes each time; numbered on without end.
 
     The last tenth is left for validation: `held`. Samples of one pair follow each other, so that
@@ -52,11 +51,9 @@ class Stored(IterableDataset[Item]):
         start: int = 0,
         share: tuple[int, int] | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(start, share)
         self.path, self.also = Path(path), also
         self.samples = Samples(self.path)
-        self.start = start
-        self.rank, self.ranks = own_share() if share is None else share
         count = len(self.samples)
         if count < 2:
             raise GroundshiftError(
@@ -93,26 +90,3 @@ class Stored(IterableDataset[Item]):
         order = torch.randperm(self.kept, generator=torch.Generator().manual_seed(turn))
         item = {**self.samples[int(order[place])], "index": torch.tensor(index)}
         return item if self.also is None else self.also(item)
-
-    def __iter__(self) -> Iterator[Item]:
-        """Read the samples of this rank, or of one worker of it."""
-        info = get_worker_info()
-        worker, workers = (0, 1) if info is None else (info.id, info.num_workers)
-        index = self.start + self.rank + worker * self.ranks
-        while True:
-            with one_thread():
-                made = self.at(index)
-            yield made
-            index += workers * self.ranks
-
-    def loader(self, workers: int | None = None) -> DataLoader[Item]:
-        """Return batches of one, read ahead by other processes, or in this one by 0 workers."""
-        count = (os.cpu_count() or 1) if workers is None else workers
-        return DataLoader(
-            self,
-            batch_size=1,
-            num_workers=count,
-            worker_init_fn=settle,
-            prefetch_factor=AHEAD if count else None,
-            pin_memory=torch.cuda.is_available(),
-        )
