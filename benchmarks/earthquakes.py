@@ -27,7 +27,7 @@ RECIPES = {"one image": ONE, "two dates": replace(ONE, same=0.0, dates=1.0)}
 STORES = {name: RUNS / f"earthquakes-{name.replace(' ', '-')}.zarr" for name in RECIPES}
 STORED = 600
 """Samples, each used many times."""
-BUDGETS = {name: budget.budget("earthquakes", 30, str(store)) for name, store in STORES.items()}
+BUDGETS = {name: budget.budget("earthquakes", 20, str(store)) for name, store in STORES.items()}
 MINUTES = BUDGETS["one image"].minutes
 NETS = ("flownets", "flownetsd", "strainnet")
 PAIRS = 60

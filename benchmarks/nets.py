@@ -18,7 +18,7 @@ from groundshift.train import PRESETS
 from groundshift.train.presets import COMPACT
 from groundshift.train.record import LOG
 
-BUDGET = budget.budget("nets", 60, STORE)
+BUDGET = budget.budget("nets", 20, STORE)
 MATCHER = "learned({!r}, search={{reach}})"
 BESIDE = {
     f"the flagship ({STANDARD})": MATCHER.format(STANDARD),
