@@ -86,7 +86,12 @@ def draw_sentinel1(rng: np.random.Generator) -> Radar:
     return sentinel1.grd(swath) if rng.random() < 2 / 3 else sentinel1.slc(swath)
 
 
-PRODUCTS = {"mixed": draw_product, "sentinel1": draw_sentinel1}
+def draw_any(rng: np.random.Generator) -> Radar:
+    """Choose Sentinel-1 as often as any other radar."""
+    return (draw_sentinel1 if rng.random() < 0.5 else draw_product)(rng)
+
+
+PRODUCTS = {"mixed": draw_product, "sentinel1": draw_sentinel1, "any": draw_any}
 """Radars by the names that recipes use."""
 
 

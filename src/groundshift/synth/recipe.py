@@ -67,8 +67,8 @@ class Recipe:
     radar: float = 0.8
     """Share of radar pairs; the others are optical."""
     products: str = "mixed"
-    """Which radars: "mixed", of any response, sampling and number of looks, or "sentinel1", the
-    ground range products and SLC of its wide swath mode."""
+    """Which radars: "mixed", of any response, sampling and number of looks; "sentinel1", the ground
+    range products and SLC of its wide swath mode; or "any", one as often as the other."""
     plain: float = 0.5
     """Share of radar pairs of uniform backscatter: nothing to see but speckle."""
     real: float = 0.5

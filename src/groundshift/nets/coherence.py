@@ -1,0 +1,137 @@
+"""A residual U-Net that regresses coherence and its standard deviation from two detected images.
+
+After Sica, Pulella and Schmitt (2026), who train one on coherence estimated from complex images.
+This one sees products at small shifts (:mod:`groundshift.nets.lagged`), works on cells of 2 x 2
+pixels, and says how sure it is: no variance of what lies between 0 and 1 is above ``g (1 - g)``,
+and the net tells the share of it.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import pixel_shuffle
+
+from groundshift.nets.lagged import CELL, CONTEXT, COUNT, shown
+from groundshift.nets.layers import known_alone, masked, twice
+from groundshift.nets.spans import Span, reach_of
+from groundshift.nets.unet import narrowed
+
+WIDTHS = (32, 56, 80, 96)
+"""Channels of each level at full width, from cells to eight times as coarse."""
+BLOCKS = 2
+"""On the way down, at each level; one on the way up."""
+LEAST = 0.005
+"""Standard deviation that is never undercut."""
+
+
+@dataclass(frozen=True)
+class CoherenceConfig:
+    """Size of the net."""
+
+    width: float = 1.0
+    """Times as many channels as `WIDTHS`."""
+    name: Literal["coherence"] = "coherence"
+
+
+class Regressed(NamedTuple):
+    """Of each pixel, ``(B, H, W)``."""
+
+    coherence: Tensor
+    sigma: Tensor
+
+
+class Residual(nn.Module):
+    """Two convolutions whose result is added; nothing to begin with."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Conv2d(channels, channels, 3, 1, 1) for _ in range(2))
+        nn.init.kaiming_normal_(self.layers[0].weight)  # type: ignore[arg-type]
+        nn.init.zeros_(self.layers[1].weight)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor, known: Tensor | None) -> Tensor:
+        """Apply it to what is known."""
+        first, second = self.layers
+        change = masked(first(x.relu()).relu_(), known)
+        return masked(second(change), known).add_(x)
+
+
+class CoherenceNet(nn.Module):
+    """The net."""
+
+    period = CELL * 2 ** (len(WIDTHS) - 1)
+    """Shift of the images that shifts the result alike, pixels."""
+
+    def __init__(self, config: CoherenceConfig) -> None:
+        super().__init__()
+        self.config = config
+        widths = narrowed(WIDTHS, config.width)
+        inside = (COUNT, *widths)
+        self.enter = nn.ModuleList(
+            nn.Conv2d(n, m, 3 if level == 0 else 2, 1 if level == 0 else 2, int(level == 0))
+            for level, (n, m) in enumerate(zip(inside, widths, strict=False))
+        )
+        self.down = nn.ModuleList(
+            nn.ModuleList(Residual(m) for _ in range(BLOCKS)) for m in widths
+        )
+        self.rise = nn.ModuleList(
+            nn.Conv2d(n, m, 1) for n, m in zip(widths[:0:-1], widths[-2::-1], strict=True)
+        )
+        self.up = nn.ModuleList(Residual(m) for m in widths[-2::-1])
+        self.told = nn.Conv2d(widths[0], 2 * CELL**2, 1)
+
+    def forward(self, reference: Tensor, secondary: Tensor) -> Regressed:
+        """Estimate from amplitudes ``(B, H, W)``, NaN where not known; sides of whole periods."""
+        seen = torch.isfinite(reference) & torch.isfinite(secondary)
+        seen &= (reference > 0) & (secondary > 0)
+        known = seen.to(reference.dtype)
+        x = shown(reference, secondary, known).contiguous(memory_format=torch.channels_last)
+        cells = torch.nn.functional.max_pool2d(known[:, None], CELL)
+        masks = known_alone(cells, len(WIDTHS))
+        levels = []
+        for enter, blocks, mask in zip(self.enter, self.down, masks, strict=True):
+            x = masked(enter(x), mask)
+            for block in blocks:  # type: ignore[attr-defined]
+                x = block(x, mask)
+            levels.append(x)
+        for rise, block, skip, mask in zip(
+            self.rise, self.up, levels[-2::-1], masks[-2::-1], strict=True
+        ):
+            x = block(masked(twice(rise(x), skip), mask), mask)
+        told = pixel_shuffle(self.told(x.relu()), CELL)
+        coherence, share = told.sigmoid().unbind(1)
+        variance = coherence * (1 - coherence) * share
+        return Regressed(coherence, (variance + LEAST**2).sqrt())
+
+    @property
+    def reach(self) -> int:
+        """Pixels around a period of results that these depend on, at most."""
+        span, seen = Span(0, self.period - 1).coarser(), []
+        for _ in self.up:
+            span = span.around(2)
+            seen.append(span)
+            span = span.coarser()
+        span = span.around(2 * BLOCKS)
+        for skip in reversed(seen):
+            span = span.finer().union(skip).around(2 * BLOCKS)
+        return reach_of(span.around(1).finer(), self.period) + CONTEXT
+
+    @property
+    def bytes_per_pixel(self) -> int:
+        """Memory for each pixel of the images, an upper estimate."""
+        return 4 * (24 + (2 * COUNT + 5 * self.told.in_channels) // CELL**2)
+
+
+def regressed_loss(found: Regressed, truth: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean square error of the coherence, and how badly sigma tells errors, of what is known.
+
+    The latter is the negative logarithm of a normal density of the errors, which it takes as they
+    are: what makes sigma right does not move the coherence.
+    """
+    count = known.sum().clamp(min=1)
+    square = (found.coherence - truth).square()
+    variance = found.sigma.square()
+    unlikely = 0.5 * (variance.log() + square.detach() / variance)
+    return (square * known).sum() / count, (unlikely * known).sum() / count

@@ -1,0 +1,109 @@
+"""What a net that regresses coherence is shown of two detected images.
+
+Under the bivariate gamma law all that intensities tell of coherence is their sum and the product of
+the amplitudes. That product is shown at small shifts, so that images need not be co-registered to a
+part of a resolution cell; beside it each image's own products, which tell how wide its speckle is,
+both images in logarithms, and how bright their surroundings are. Everything is relative to local
+means: calibration drops out.
+"""
+
+from itertools import product
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad, pixel_unshuffle
+
+from groundshift.boxes import box_sum, cell_sum
+from groundshift.filters import magnitude
+
+CELL = 2
+"""Pixels each way, over which products are averaged: no more than a speckle of most products."""
+SHIFTS = 2
+"""Largest shift each way, pixels."""
+OWN = ((0, 0), (0, 1), (1, 0), (0, 2), (2, 0))
+"""Shifts of an image against itself."""
+NEAR, AROUND = 7, 33
+"""Sides of the windows whose mean counts as the level of a pixel, and as that of its place."""
+LARGEST = 4.0
+"""Logarithm of a level against its surroundings, and times by which an amplitude is above its own,
+at most: points are not looked into."""
+COUNT = (2 * SHIFTS + 1) ** 2 + 2 * len(OWN) + 2 * CELL**2 + 4
+"""Planes in all."""
+CONTEXT = AROUND // 2 + NEAR // 2 + SHIFTS
+"""Pixels around a cell that they depend on."""
+
+
+class Levels(NamedTuple):
+    """An image against its surroundings, ``(B, H, W)``; zero where it is not known."""
+
+    rest: Tensor
+    """Amplitude over its local level, less its mean."""
+    logs: Tensor
+    """Logarithm of the intensity over its local level."""
+    near: Tensor
+    """Logarithm of the local level."""
+    place: Tensor
+    """Logarithm of the local level over that of the place."""
+
+    @classmethod
+    def of(cls, amplitude: Tensor, known: Tensor) -> "Levels":
+        """Compare; `known` is 0 or 1."""
+        values = torch.where(known > 0, amplitude, 0.0)
+        intensity = (values / magnitude(values)).square_()
+        near, place = (_mean(intensity, known, side) for side in (NEAR, AROUND))
+        level = near.clamp(min=1e-12)
+        ratio = intensity / level
+        rest = ratio.sqrt().clamp_(max=LARGEST).sub_(0.9)
+        logs = ratio.clamp_(min=1e-4).log_().clamp_(-2 * LARGEST, LARGEST)
+        place = (level / place.clamp(min=1e-12)).log_().clamp_(-LARGEST, LARGEST)
+        return cls(*(plane * known for plane in (rest, logs, level.log_(), place)))
+
+
+def shown(reference: Tensor, secondary: Tensor, known: Tensor) -> Tensor:
+    """Describe two amplitudes ``(B, H, W)`` for a net.
+
+    Parameters
+    ----------
+    reference, secondary
+        Amplitudes; what is not known is not looked at. Sides are multiples of `CELL`.
+    known
+        Pixels that both show: 0 or 1.
+
+    Returns
+    -------
+    Tensor
+        ``(B, COUNT, H / CELL, W / CELL)``, numbers of the order of one.
+    """
+    one, two = Levels.of(reference, known), Levels.of(secondary, known)
+    planes = [
+        *_products(one.rest, two.rest, _shifts()),
+        *(plane for each in (one, two) for plane in _products(each.rest, each.rest, OWN)),
+    ]
+    ratio = (one.near - two.near).clamp_(-LARGEST, LARGEST)
+    whole = (ratio, one.place, two.place, known)
+    planes += [cell_sum(plane, CELL) / CELL**2 for plane in whole]
+    fine = pixel_unshuffle(torch.stack([one.logs, two.logs], 1), CELL)
+    return torch.cat([torch.stack(planes, 1), 0.5 * fine], 1)
+
+
+def _shifts() -> list[tuple[int, int]]:
+    """Shifts of the secondary, by rows and columns."""
+    return list(product(range(-SHIFTS, SHIFTS + 1), repeat=2))
+
+
+def _products(one: Tensor, other: Tensor, shifts: tuple[tuple[int, int], ...] | list) -> list:
+    """Mean products over cells, with the other further on by each shift; about one for speckle."""
+    H, W = one.shape[-2:]
+    wide = pad(other, (SHIFTS,) * 4)
+    return [
+        cell_sum(one * wide[..., SHIFTS + dy :, SHIFTS + dx :][..., :H, :W], CELL)
+        for dy, dx in shifts
+    ]
+
+
+def _mean(plane: Tensor, known: Tensor, side: int) -> Tensor:
+    """Mean of what is known in a square around each pixel."""
+    edge = (side // 2,) * 4
+    total, count = (box_sum(pad(each, edge), side) for each in (plane * known, known))
+    return total / count.clamp(min=1)
