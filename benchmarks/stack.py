@@ -55,7 +55,7 @@ CONFIG = replace(
         motions=tuple(MOTIONS.items()),
         radar=1.0,
         lost=0.0,
-        coherence=(0.4, 1.0),
+        coherence=(0.15, 1.0),
         moved=(0.5, 3.0),
     ),
     guess="none",
@@ -67,6 +67,10 @@ SIZE, STRIDE, SEARCH = 512, 8, 4
 DAYS = tuple(12.0 * k for k in range(7))
 EVENT = 40.0
 """Day of the rupture."""
+DECAYS = {
+    "high": Decay(torch.tensor(0.7), torch.tensor(60.0)),
+    "low": Decay(torch.tensor(0.1), torch.tensor(40.0)),
+}
 Images = list[Tensor]
 Found = dict[tuple[int, int], Estimate]
 
@@ -79,15 +83,13 @@ class Scene:
     motions: tuple[Motion, ...]
     """Of each date, since the first one."""
     product: Radar
-    rest: float
-    """Coherence that stays; what decays does so in 60 days."""
+    decay: Decay
 
     def images(self, seed: int) -> Images:
         """Render all dates; what comes from outside or from nowhere is no data."""
         generator = torch.Generator().manual_seed(seed)
-        decay = Decay(torch.tensor(self.rest), torch.tensor(60.0))
         one = torch.tensor(1.0)
-        return acquire_series(self.product, one, decay, DAYS, self.motions, SIZE, generator)
+        return acquire_series(self.product, one, self.decay, DAYS, self.motions, SIZE, generator)
 
 
 def scenes() -> tuple[Scene, ...]:
@@ -109,17 +111,16 @@ def scenes() -> tuple[Scene, ...]:
     broken = tuple(Sum((fault, waves)) if day > EVENT else Constant() for day in DAYS)
     products = {"SLC x2": Radar(bandwidth=0.4), "GRD": Radar(bandwidth=0.5, window=0.73, looks=5)}
     return tuple(
-        Scene(f"{name}, {product}, {'high' if rest > 0.5 else 'low'} coherence", *each)
+        Scene(f"{name}, {product}, {coherence} coherence", motions, radar, decay)
         for product, radar in products.items()
-        for rest in (0.7, 0.3)
+        for coherence, decay in DECAYS.items()
         for name, motions in (("slide and bowl", steady), ("rupture", broken))
-        for each in [(motions, radar, rest)]
     )
 
 
 TITLE = "Stacks of seven radar images"
 TEXT = f"""Speckle of seven dates, each 12 days after the one before, {SIZE} x {SIZE} px, all 21
-pairs; coherence falls from .95 or .87 to .79 or .51 over 12 to 72 days ("high", "low"). A slide and
+pairs; coherence falls from .95 or .77 to .79 or .25 over 12 to 72 days ("high", "low"). A slide and
 a bowl move by up to 2.5 px in all; a rough rupture jumps by 1.8 px after the fourth date. The
 unsupervised net is of the family VoxelMorph (Balakrishnan et al. 2019); it was trained for
 {BUDGET.minutes:g} minutes of the processor's time in one thread, on images alone, without truth

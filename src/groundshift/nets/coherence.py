@@ -73,9 +73,7 @@ class CoherenceNet(nn.Module):
             nn.Conv2d(n, m, 3 if level == 0 else 2, 1 if level == 0 else 2, int(level == 0))
             for level, (n, m) in enumerate(zip(inside, widths, strict=False))
         )
-        self.down = nn.ModuleList(
-            nn.ModuleList(Residual(m) for _ in range(BLOCKS)) for m in widths
-        )
+        self.down = nn.ModuleList(nn.ModuleList(Residual(m) for _ in range(BLOCKS)) for m in widths)
         self.rise = nn.ModuleList(
             nn.Conv2d(n, m, 1) for n, m in zip(widths[:0:-1], widths[-2::-1], strict=True)
         )

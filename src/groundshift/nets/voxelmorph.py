@@ -3,7 +3,8 @@
 As published a narrow U-Net sees both images at once. Here each image goes through one encoder by
 itself, so that a stack is encoded image by image and decoded pair by pair (`encode`, `decode`).
 What both have in common at a shift, their product, is what such nets take longest to find: the
-decoder can be shown it, at small shifts and averaged over the pixels of each level.
+decoder can be shown it, at small shifts and averaged over the pixels of each level, and where the
+largest of these means are.
 
 What it predicts can be integrated as a velocity, which makes a map that folds nowhere, and cannot
 show the jump of a fault: that is off by default.
@@ -28,6 +29,11 @@ DECODER = (32, 32, 32, 32)
 LAST = (16, 16)
 """Channels of what follows at full resolution."""
 LEVELS = len(ENCODER)
+SHARP = (1.0, 0.25)
+"""Of the weights by which products are averaged to a place: how much more a product counts that is
+larger by a deviation of its noise, natural logarithm, to begin with."""
+GRAIN = 2.0
+"""Pixels, of speckle: products of as many pixels each way are one sample."""
 LARGEST = 1.0
 """Pixels by which a velocity that is integrated can lead in a step."""
 
@@ -71,7 +77,10 @@ class VoxelMorph(nn.Module):
             conv(n, m, stride=2 if level else 1)
             for level, (n, m) in enumerate(zip((1, *seen), seen, strict=False))
         )
-        shown = (2 * config.lags + 1) ** 2 if config.lags else 0
+        shown = _shown(config.lags)
+        self.sharp = nn.ParameterList(
+            nn.Parameter(torch.tensor(SHARP).log()) for _ in range(LEVELS - 1) if config.lags
+        )
         inside = (2 * seen[-1] + shown, *made)
         skips = [2 * skip + shown * (level > 0) for level, skip in enumerate(seen[:-1])]
         self.up = nn.ModuleList(
@@ -96,8 +105,9 @@ class VoxelMorph(nn.Module):
         levels = [list(both) for both in zip(fine_a, fine_b, strict=True)]
         if self.config.lags:
             products = masked(_products(a, b, self.config.lags), masks[1])
-            for level in levels[1:]:
-                level.append(products)
+            for depth, sharp in enumerate(self.sharp, 1):
+                places = _places(products, sharp.exp(), 2**depth)
+                levels[depth] += [products, masked(places, masks[depth])]
                 products = avg_pool2d(products, 2)
         x = torch.cat(levels[-1], 1)
         for layer, level, mask in zip(self.up, levels[-2::-1], masks[-2::-1], strict=True):
@@ -122,19 +132,41 @@ class VoxelMorph(nn.Module):
             span = span.around(1)
             seen.append(span)
             span = span.coarser()
-        compared = span
+        compared = span.around(1)
         for level in range(LEVELS - 1, -1, -1):
             span = span.around(1) if level == 0 else span.starts(2).around(1)
             if level:
-                compared = compared.finer().union(seen[level - 1])
+                compared = compared.finer().union(seen[level - 1].around(1))
                 span = span.union(seen[level - 1])
         return reach_of(span.union(compared.around(self.config.lags)), self.period)
 
     @property
     def bytes_per_pixel(self) -> int:
         """Memory for each pixel of the images, an upper estimate."""
-        shown = (2 * self.config.lags + 1) ** 2
+        shown = _shown(self.config.lags)
         return 4 * (3 * (self.flow.in_channels + DECODER[-1] + 2 * ENCODER[0]) + shown)
+
+
+def _shown(lags: int) -> int:
+    """Count the planes that tell a level of products."""
+    return (2 * lags + 1) ** 2 + 3 * len(SHARP) if lags else 0
+
+
+def _places(products: Tensor, sharp: Tensor, cell: int) -> Tensor:
+    """Mean shift of the products of cells and their neighbours, the largest counting most.
+
+    For each sharpness its rows, columns, and the mean product itself: ``(B, 3 * n, h, w)``.
+    """
+    lags = round(products.shape[1] ** 0.5) // 2
+    means = avg_pool2d(products, 3, 1, 1)
+    at = torch.arange(-lags, lags + 1, device=products.device, dtype=products.dtype)
+    down, along = (each.flatten() for each in torch.meshgrid(at, at, indexing="ij"))
+    told = []
+    for each in sharp:
+        weights = (means * (each * 3 * cell / GRAIN)).softmax(1)
+        told += [torch.einsum("bnhw,n->bhw", weights, axis) for axis in (down, along)]
+        told.append((weights * means).sum(1))
+    return torch.stack(told, 1)
 
 
 def _products(a: Tensor, b: Tensor, lags: int) -> Tensor:
