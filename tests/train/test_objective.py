@@ -1,13 +1,14 @@
 """Nets of the literature in the same training: they learn, go on, and get a table of errors."""
 
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 import torch
 
 from groundshift.errors import GroundshiftError
 from groundshift.matchers.whole import match_whole
-from groundshift.nets.any import NETS, AnyConfig
+from groundshift.nets.any import NETS, AnyConfig, Direct
 from groundshift.nets.fusion import FusionConfig
 from groundshift.nets.refine import learned
 from groundshift.nets.regress import ERRORS
@@ -32,7 +33,7 @@ TINY = TrainConfig(
     samples=2,
     validate=4,
 )
-DIRECT = [config for config in NETS if config is not FusionConfig]
+DIRECT = [config for config, net in NETS.items() if net in get_args(Direct)]
 
 
 @pytest.mark.parametrize("config", DIRECT)

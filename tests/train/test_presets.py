@@ -1,15 +1,16 @@
 """Configs with names: what is promised of their sizes, and that each can be drawn from."""
 
+from typing import get_args
+
 import pytest
 import torch
 
-from groundshift.nets.any import NETS, net_of
-from groundshift.nets.fusion import FusionConfig
+from groundshift.nets.any import NETS, Direct, net_of
 from groundshift.nets.hourglass import parameters
 from groundshift.settings import Text
 from groundshift.train import PRESETS, TrainConfig
 
-LITERATURE = [config.name for config in NETS if config is not FusionConfig]
+LITERATURE = [config.name for config, net in NETS.items() if net in get_args(Direct)]
 
 
 @pytest.mark.parametrize("name", LITERATURE)

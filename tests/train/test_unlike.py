@@ -142,7 +142,7 @@ def test_a_run_is_a_matcher(tmp_path):
 
 
 def test_what_cannot_be():
-    with pytest.raises(GroundshiftError, match="pass 'truth' or 'alike'"):
+    with pytest.raises(GroundshiftError, match="choose one of truth, alike, coherence"):
         TrainConfig(objective="luck")
     with pytest.raises(GroundshiftError, match="is not for 'fusion'"):
         TrainConfig(net=FusionConfig(), objective="alike")

@@ -15,6 +15,7 @@ from groundshift.coherent.estimators import (
     Pearson,
 )
 from groundshift.coherent.interferometric import Interferometric
+from groundshift.coherent.learned import Learned
 from groundshift.coherent.speckle import Speckle, looks_between, own_looks
 from groundshift.coherent.windowed import Coherence, Windowed
 
@@ -25,6 +26,7 @@ __all__ = [
     "Coherence",
     "GuarnieriPrati",
     "Interferometric",
+    "Learned",
     "Likelihood",
     "LogCorrelation",
     "LogRatio",

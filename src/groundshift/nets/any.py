@@ -7,6 +7,7 @@ import torch
 
 from groundshift.errors import MatcherError
 from groundshift.nets.ccressiam import CCResSiam, CCResSiamConfig
+from groundshift.nets.coherence import CoherenceConfig, CoherenceNet
 from groundshift.nets.flownets import FlowNetS, FlowNetSConfig
 from groundshift.nets.flownetsd import FlowNetSD, FlowNetSDConfig
 from groundshift.nets.fusion import Fusion, FusionConfig
@@ -28,6 +29,7 @@ AnyConfig = (
     | MicroFlowConfig
     | CCResSiamConfig
     | VoxelMorphConfig
+    | CoherenceConfig
 )
 """What says which net and how large; each has its `name`."""
 Direct = (
@@ -42,7 +44,7 @@ Direct = (
     | VoxelMorph
 )
 """Nets that regress a displacement at once, see :mod:`groundshift.nets.direct`."""
-AnyNet = Fusion | Direct
+AnyNet = Fusion | Direct | CoherenceNet
 NETS: dict[type, type] = {
     FusionConfig: Fusion,
     FlowNetSConfig: FlowNetS,
@@ -54,6 +56,7 @@ NETS: dict[type, type] = {
     MicroFlowConfig: MicroFlow,
     CCResSiamConfig: CCResSiam,
     VoxelMorphConfig: VoxelMorph,
+    CoherenceConfig: CoherenceNet,
 }
 
 

@@ -7,7 +7,7 @@ both images in logarithms, and how bright their surroundings are. Everything is 
 means: calibration drops out.
 """
 
-from itertools import product
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -21,6 +21,8 @@ CELL = 2
 """Pixels each way, over which products are averaged: no more than a speckle of most products."""
 SHIFTS = 2
 """Largest shift each way, pixels."""
+BETWEEN = [(dy, dx) for dy in range(-SHIFTS, SHIFTS + 1) for dx in range(-SHIFTS, SHIFTS + 1)]
+"""Shifts of the secondary, by rows and columns."""
 OWN = ((0, 0), (0, 1), (1, 0), (0, 2), (2, 0))
 """Shifts of an image against itself."""
 NEAR, AROUND = 7, 33
@@ -28,7 +30,7 @@ NEAR, AROUND = 7, 33
 LARGEST = 4.0
 """Logarithm of a level against its surroundings, and times by which an amplitude is above its own,
 at most: points are not looked into."""
-COUNT = (2 * SHIFTS + 1) ** 2 + 2 * len(OWN) + 2 * CELL**2 + 4
+COUNT = len(BETWEEN) + 2 * len(OWN) + 2 * CELL**2 + 3
 """Planes in all."""
 CONTEXT = AROUND // 2 + NEAR // 2 + SHIFTS
 """Pixels around a cell that they depend on."""
@@ -41,8 +43,6 @@ class Levels(NamedTuple):
     """Amplitude over its local level, less its mean."""
     logs: Tensor
     """Logarithm of the intensity over its local level."""
-    near: Tensor
-    """Logarithm of the local level."""
     place: Tensor
     """Logarithm of the local level over that of the place."""
 
@@ -57,7 +57,7 @@ class Levels(NamedTuple):
         rest = ratio.sqrt().clamp_(max=LARGEST).sub_(0.9)
         logs = ratio.clamp_(min=1e-4).log_().clamp_(-2 * LARGEST, LARGEST)
         place = (level / place.clamp(min=1e-12)).log_().clamp_(-LARGEST, LARGEST)
-        return cls(*(plane * known for plane in (rest, logs, level.log_(), place)))
+        return cls(*(plane * known for plane in (rest, logs, place)))
 
 
 def shown(reference: Tensor, secondary: Tensor, known: Tensor) -> Tensor:
@@ -77,22 +77,15 @@ def shown(reference: Tensor, secondary: Tensor, known: Tensor) -> Tensor:
     """
     one, two = Levels.of(reference, known), Levels.of(secondary, known)
     planes = [
-        *_products(one.rest, two.rest, _shifts()),
+        *_products(one.rest, two.rest, BETWEEN),
         *(plane for each in (one, two) for plane in _products(each.rest, each.rest, OWN)),
     ]
-    ratio = (one.near - two.near).clamp_(-LARGEST, LARGEST)
-    whole = (ratio, one.place, two.place, known)
-    planes += [cell_sum(plane, CELL) / CELL**2 for plane in whole]
+    planes += [cell_sum(plane, CELL) / CELL**2 for plane in (one.place, two.place, known)]
     fine = pixel_unshuffle(torch.stack([one.logs, two.logs], 1), CELL)
     return torch.cat([torch.stack(planes, 1), 0.5 * fine], 1)
 
 
-def _shifts() -> list[tuple[int, int]]:
-    """Shifts of the secondary, by rows and columns."""
-    return list(product(range(-SHIFTS, SHIFTS + 1), repeat=2))
-
-
-def _products(one: Tensor, other: Tensor, shifts: tuple[tuple[int, int], ...] | list) -> list:
+def _products(one: Tensor, other: Tensor, shifts: Sequence[tuple[int, int]]) -> list[Tensor]:
     """Mean products over cells, with the other further on by each shift; about one for speckle."""
     H, W = one.shape[-2:]
     wide = pad(other, (SHIFTS,) * 4)

@@ -16,6 +16,7 @@ from groundshift.matchers.windows import up_to
 from groundshift.nets.any import Direct
 from groundshift.nets.area import planes_of
 from groundshift.nets.cells import LONGEST, WARP
+from groundshift.nets.coherence import CoherenceNet
 from groundshift.nets.direct import AROUND, alike, regress
 from groundshift.nets.fusion import Fusion
 from groundshift.nets.guess import GAP, SQUARE, filled
@@ -68,6 +69,8 @@ class Regress(Called):
     def net(self) -> Direct:
         """The net."""
         net = load(self.weights).net
+        if isinstance(net, CoherenceNet):
+            raise MatcherError(f"{self.weights} tells coherence; use groundshift coherence")
         if isinstance(net, Fusion):
             raise MatcherError(f"{self.weights} refines what a search found; use learned()")
         return net

@@ -21,8 +21,8 @@ from groundshift.synth.bank import Bank
 from groundshift.synth.recipe import check
 from groundshift.synth.stream import Item, Stream
 from groundshift.train.config import TrainConfig
-from groundshift.train.objective import mean_error, outcome, truth_of
-from groundshift.train.pool import Pool, search_alone, with_search
+from groundshift.train.objective import outcome, truth_of
+from groundshift.train.pool import Pool, prepared
 from groundshift.train.presets import PRESETS
 from groundshift.train.ranks import any_of, average_gradients, join, rank
 from groundshift.train.record import Record, Report
@@ -92,13 +92,13 @@ def train(
     """
     if stored is None:
         check(config.recipe, bank)
-        stream = Stream(config.recipe, bank, also=with_search)
+        stream = Stream(config.recipe, bank, also=prepared(config))
         hold = partial(samples_of, config.recipe, bank)
         sources = () if bank is None else bank.sources()
         texture = "" if bank is None else bank.digest()
     else:
         _check_stored(stored, config, bank)
-        stored.also = with_search if stored.truth else search_alone
+        stored.also = prepared(config, truth=stored.truth)
         stream, hold, sources, texture = stored, stored.held, stored.sources, stored.digest()
     place = join(device)
     leads = rank() == 0
@@ -172,16 +172,13 @@ def _claim(run: Path, config: TrainConfig, bank: str) -> None:
 
 
 def advance(config: TrainConfig, state: State, pool: Pool) -> dict[str, float]:
-    """Make one step; return the parts of the loss of the last iteration.
-
-    And the error of the net ("pixels") and of the first guess ("guess"), where there is a truth.
-    """
+    """Make one step; return what is worth logging, see :class:`train.objective.Outcome`."""
     generator = torch.Generator().manual_seed(hash((config.seed, state.step, rank())) % 2**63)
     batch = pool.batch(state.step, generator)
     guess = _guess(config, batch, generator)
     for group in state.optimizer.param_groups:
         group["lr"] = rate_at(config, state.step)
-    total, parts, flow = outcome(config, state.net, batch, guess, state.step)
+    total, parts, _ = outcome(config, state.net, batch, guess, state.step)
     state.optimizer.zero_grad(set_to_none=True)
     total.backward()
     average_gradients(state.net)
@@ -195,10 +192,6 @@ def advance(config: TrainConfig, state: State, pool: Pool) -> dict[str, float]:
             mean.lerp_(value, 1 - keep)
         for mean, value in zip(state.average.buffers(), state.net.buffers(), strict=True):
             mean.copy_(value)  # means over batches, already
-        truth = truth_of(batch)
-        if bool(truth.measurable.any()):
-            parts["pixels"] = mean_error(flow, truth)
-            parts["guess"] = mean_error(guess[0], truth)
     return {name: float(value) for name, value in parts.items()}
 
 

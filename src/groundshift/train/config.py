@@ -4,12 +4,13 @@ from dataclasses import dataclass, field
 
 from groundshift.errors import GroundshiftError
 from groundshift.nets.any import AnyConfig
+from groundshift.nets.coherence import CoherenceConfig
 from groundshift.nets.fusion import FusionConfig
 from groundshift.nets.losses import Weights
 from groundshift.synth.recipe import Recipe
 
 GUESSES = ("search", "none")
-OBJECTIVES = ("truth", "alike")
+OBJECTIVES = ("truth", "alike", "coherence")
 FIRST = 8
 """Batches that are rendered before the first step."""
 
@@ -21,12 +22,13 @@ class TrainConfig:
     net: AnyConfig = field(default_factory=FusionConfig)
     """Which net, by its name, and its size: "fusion", or one of the literature, each with keys of
     its own: "flownets", "flownetsd", "strainnet", "geoflownet",
-    "unet", "unetpp", "microflow", "ccressiam", "voxelmorph"."""
+    "unet", "unetpp", "microflow", "ccressiam", "voxelmorph"; or "coherence"."""
     recipe: Recipe = field(default_factory=lambda: Recipe(size=256))
     """Samples to train on."""
     objective: str = "truth"
     """What the net is trained for: "truth", or "alike", images that are alike under a smooth
-    displacement, for which no sample's truth is used; not with "fusion"."""
+    displacement, for which no sample's truth is used; not with "fusion". The net "coherence"
+    has "coherence"."""
     smooth: float = 3.0
     """Weight of smoothness in "alike": with a tenth of it noise is taken for motion, with ten times
     as much little is moved."""
@@ -79,15 +81,7 @@ class TrainConfig:
         for name in ("steps", "batch", "uses", "pool", "save", "validate", "rate", "clip", "spoil"):
             if getattr(self, name) <= 0:
                 raise GroundshiftError(f"{name}={getattr(self, name)} must be above 0")
-        if self.objective not in OBJECTIVES:
-            raise GroundshiftError(
-                f"objective={self.objective!r} is not known; pass 'truth' or 'alike'"
-            )
-        if self.objective == "alike" and isinstance(self.net, FusionConfig):
-            raise GroundshiftError(
-                "objective='alike' is not for 'fusion', which tells a sigma; "
-                "pass another net, such as {name: voxelmorph}"
-            )
+        self._check_objective()
         if self.guess not in GUESSES:
             raise GroundshiftError(f"guess={self.guess!r} is not known; pass 'search' or 'none'")
         for name in ("cool", "single", "average", "spoiled"):
@@ -99,6 +93,22 @@ class TrainConfig:
             )
         if self.crop % 16 or self.crop < 16:
             raise GroundshiftError(f"crop={self.crop} must be a multiple of 16, such as 128 or 160")
+
+    def _check_objective(self) -> None:
+        if self.objective not in OBJECTIVES:
+            raise GroundshiftError(
+                f"objective={self.objective!r} is not known; choose one of {', '.join(OBJECTIVES)}"
+            )
+        if (self.objective == "coherence") != isinstance(self.net, CoherenceConfig):
+            raise GroundshiftError(
+                f"objective={self.objective!r} and net={self.net.name!r} do not go together; "
+                "write objective: coherence with net: {name: coherence}, and with no other"
+            )
+        if self.objective == "alike" and isinstance(self.net, FusionConfig):
+            raise GroundshiftError(
+                "objective='alike' is not for 'fusion', which tells a sigma; "
+                "pass another net, such as {name: voxelmorph}"
+            )
 
     @property
     def first(self) -> int:

@@ -1,17 +1,21 @@
-"""What a step of training wants of a net, by its kind: loss, its parts, and the displacement."""
+"""What a step of training wants of a net, by its kind: the loss, and parts of it for the log."""
 
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from groundshift.nets.any import AnyNet
+from groundshift.nets.any import AnyNet, Direct
+from groundshift.nets.coherence import CoherenceNet, regressed_loss
 from groundshift.nets.direct import regress, through
 from groundshift.nets.fusion import Fusion
 from groundshift.nets.images import Images
 from groundshift.nets.losses import Truth, error_scale, loss, scales_loss, stages_loss, unlike_loss
 from groundshift.synth.stream import Item
 from groundshift.train.config import TrainConfig
+
+SQUARES, UNLIKELY = 50.0, 0.3
+"""Weights of the two parts of :func:`groundshift.nets.coherence.regressed_loss`."""
 
 
 class Outcome(NamedTuple):
@@ -20,9 +24,11 @@ class Outcome(NamedTuple):
     total: Tensor
     """To be made small."""
     parts: dict[str, Tensor]
-    """For the log."""
-    flow: Tensor
-    """Displacement of each pixel, ``(B, 2, H, W)``."""
+    """For the log: of the loss of the last iteration; the root mean square error of a coherence
+    ("rmse"), or the errors in pixels of a displacement ("pixels") and of the first guess
+    ("guess"), where there is a truth."""
+    flow: Tensor | None = None
+    """Displacement of each pixel, ``(B, 2, H, W)``; of a net that tells coherence none."""
 
 
 def outcome(
@@ -41,27 +47,48 @@ def outcome(
     step
         Of the run.
     """
+    if isinstance(net, CoherenceNet):
+        estimate = net(batch["reference"], batch["secondary"])
+        square, unlikely = regressed_loss(estimate, batch["coherence"], batch["valid"])
+        parts = {"unlikely": unlikely.detach(), "rmse": square.detach().sqrt()}
+        return Outcome(SQUARES * square + UNLIKELY * unlikely, parts)
+    truth = truth_of(batch)
+    total, parts, flow = _displacement(config, net, batch, guess, truth, step)
+    if bool(truth.measurable.any()):
+        parts["pixels"] = mean_error(flow.detach(), truth)
+        parts["guess"] = mean_error(guess[0], truth)
+    return Outcome(total, parts, flow)
+
+
+def _displacement(
+    config: TrainConfig,
+    net: Fusion | Direct,
+    batch: Item,
+    guess: tuple[Tensor, Tensor],
+    truth: Truth,
+    step: int,
+) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+    """Return the loss of a displacement, its parts, and the displacement ``(B, 2, H, W)``."""
     flow, known = guess
     reference = torch.where(known, batch["reference"], torch.nan)
-    truth = truth_of(batch)
     if isinstance(net, Fusion):
         iterations = 1 if step < config.first else None
         found = net(reference, batch["secondary"], flow, iterations)
         total, parts = loss(found, truth, config.weights)
-        return Outcome(total, parts, found.predictions[-1].flow)
+        return total, parts, found.predictions[-1].flow
     images = Images.of(reference, batch["secondary"])
     found = regress(net, images, flow)
     if config.objective == "alike":
         last = found[-1].flow
         seen, there = through(images, last)
         total = unlike_loss(images.reference, seen, there, last, config.smooth)
-        return Outcome(total, {"unlike": total.detach()}, last)
+        return total, {"unlike": total.detach()}, last
     if len(found) > 1:
         total = stages_loss([each.flow for each in found], truth.motion, truth.measurable)
-        return Outcome(total, {"stages": total.detach()}, found[-1].flow)
+        return total, {"stages": total.detach()}, found[-1].flow
     (only,) = found
     total = scales_loss(only.flows, truth.motion - only.shift, truth.measurable)
-    return Outcome(total, {"scales": total.detach()}, only.flow)
+    return total, {"scales": total.detach()}, only.flow
 
 
 def truth_of(batch: Item) -> Truth:

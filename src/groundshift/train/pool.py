@@ -4,7 +4,7 @@ Rendering costs more than a training step. What is in the pool at a step, and wh
 it, follows from the step alone, so that training that stopped goes on with the same batches.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -94,6 +94,18 @@ def turned(item: Item, turn: int) -> Item:
         vector = vector * torch.tensor(signs, device=vector.device)[:, None, None]
         made[name] = vector.flip(0) if turn & 4 else vector
     return made
+
+
+def prepared(config: TrainConfig, *, truth: bool = True) -> Callable[[Item], Item]:
+    """Say what is done to each sample where it is read or rendered; `truth` if it has one."""
+    if config.objective == "coherence":
+        return unsearched
+    return with_search if truth else search_alone
+
+
+def unsearched(sample: Item) -> Item:
+    """Leave images as they are: coherence needs no search."""
+    return {**sample, "found": torch.full_like(sample["motion"], torch.nan)}
 
 
 def with_search(sample: Item, least: float = 0.0) -> Item:

@@ -3,13 +3,14 @@
 Each of the latter twice. Under its own name as published: full width, crops, batches, rates and
 number of steps as far as the papers tell them, on what comes nearest here to what they were trained
 on; days on a GPU. With "-compact" at most 0.8 million parameters, behind a search, on the recipe of
-the flagship: hours on a laptop.
+the flagship: hours on a laptop. And the one that tells coherence.
 """
 
 from dataclasses import replace
 
 from groundshift.nets.any import AnyConfig
 from groundshift.nets.ccressiam import CCResSiamConfig
+from groundshift.nets.coherence import CoherenceConfig
 from groundshift.nets.flownets import FlowNetSConfig
 from groundshift.nets.flownetsd import FlowNetSDConfig
 from groundshift.nets.fusion import FusionConfig
@@ -31,6 +32,18 @@ LATER = replace(EARTHQUAKES, size=256, same=0.0, dates=1.0)
 ROUGH = Recipe(size=256, motions=(("brownian", 1.0),), radar=1.0, plain=0.0, real=1.0, lost=0.0)
 """Fractional Brownian motion embedded in real radar images, as DeepOT (2026)."""
 RADAR = replace(Recipe(size=256), radar=1.0)
+
+DETECTED = Recipe(
+    size=256,
+    motions=(("zero", 0.3), ("offset", 0.7)),
+    radar=1.0,
+    products="any",
+    plain=0.2,
+    real=0.3,
+    lost=0.0,
+    coherence=(0.0, 1.0),
+)
+"""Radar pairs of every coherence, co-registered to two pixels or better."""
 
 PUBLISHED = TrainConfig(rate=1e-4, decay=4e-4, guess="none", spoiled=0.0, single=0.0, warmup=1)
 """Adam at 1e-4, from nothing: what all of them have in common."""
@@ -83,3 +96,14 @@ PRESETS = {
     **{f"{name}-compact": replace(SHORT, net=net) for name, net in COMPACT.items()},
 }
 PRESETS["voxelmorph-compact"] = replace(PRESETS["voxelmorph-compact"], objective="alike")
+PRESETS["coherence"] = TrainConfig(
+    net=CoherenceConfig(),
+    recipe=DETECTED,
+    objective="coherence",
+    guess="none",
+    spoiled=0.0,
+    batch=8,
+    steps=10_000,
+    single=1.0,
+    crop=128,
+)

@@ -17,10 +17,9 @@ import torch
 from groundshift.nets.domain import span_of
 from groundshift.nets.weights import NAME, STATE, keep, load
 from groundshift.synth.stream import Item
-from groundshift.train.calibration import calibrate
+from groundshift.train import calibration, coherent, validation
 from groundshift.train.config import TrainConfig
 from groundshift.train.state import State
-from groundshift.train.validation import validate
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +60,9 @@ class Record:
         self._config, self._run, self._state = config, run, state
         self._hold, self._sources = hold, sources
         self._held = hold(config.samples)
+        regressed = config.objective == "coherence"
+        self._validate = coherent.validate if regressed else validation.validate
+        self._calibrate = coherent.calibrate if regressed else calibration.calibrate
         self._report, self._board = report, _board(run)
         self._last = time.monotonic()
         self._since: dict[str, list[float]] = {}
@@ -78,7 +80,7 @@ class Record:
             self._tell("train", {name: fmean(each) for name, each in self._since.items()})
             self._since = {}
         if (last or due) and self._held:
-            self._tell("validation", validate(self._run, self._held))
+            self._tell("validation", self._validate(self._run, self._held))
 
     def finish(self) -> None:
         """Write the calibrated weights of a run that is complete, once."""
@@ -100,7 +102,7 @@ class Record:
                 **_lineage(config.start, self._sources),
                 "config": asdict(config),
                 "samples": len(held),
-                **calibrate(self._run, held),
+                **self._calibrate(self._run, held),
                 "span": span_of(
                     sample[name] for sample in held for name in ("reference", "secondary")
                 ),

@@ -1,0 +1,81 @@
+"""A trained net that regresses coherence, as a pair operator."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from groundshift.coherent.calibrated import CERTAIN
+from groundshift.coherent.windowed import Coherence
+from groundshift.errors import MatcherError
+from groundshift.matchers.windows import up_to
+from groundshift.nets.area import planes_of
+from groundshift.nets.coherence import CoherenceNet
+from groundshift.nets.weights import load
+
+WEIGHTS = "coherence"
+"""Name of those that come with the package."""
+FACTOR = "factor"
+"""Detail of weights: times by which sigma is larger than the net says."""
+PLANES = 3
+
+
+@dataclass(frozen=True)
+class Learned:
+    """Coherence of each pixel of two detected images, co-registered to a pixel or two.
+
+    Parameters
+    ----------
+    weights
+        Name of weights that come with groundshift, or the folder of a training run.
+    """
+
+    weights: str = WEIGHTS
+    stride = 1
+
+    @property
+    def net(self) -> CoherenceNet:
+        """The net."""
+        net = load(self.weights).net
+        if not isinstance(net, CoherenceNet):
+            raise MatcherError(
+                f"{self.weights} tells displacement, not coherence; pass the folder of a run of "
+                "groundshift train coherence"
+            )
+        return net
+
+    @property
+    def halo(self) -> int:
+        """Context pixels on each side."""
+        return up_to(self.net.reach, self.period)
+
+    @property
+    def period(self) -> int:
+        """Shift of the input that shifts the output alike."""
+        return self.net.period
+
+    @property
+    def bytes_per_pixel(self) -> int:
+        """Working memory per pixel of the input, an upper estimate."""
+        return self.net.bytes_per_pixel
+
+    def __call__(
+        self, reference: Tensor, secondary: Tensor, prior: Tensor | None = None
+    ) -> Coherence:
+        """Estimate; amplitudes carry `halo` pixels of context, a prior is not looked at."""
+        images = reference, secondary, None
+        planes = planes_of(self._found, PLANES, self.period, self.halo, images, self.halo)
+        coherence, sigma, there = planes.unbind(0)
+        sigma = sigma * load(self.weights).details.get(FACTOR, 1.0)
+        known = there > 0
+        coherence, sigma = (torch.where(known, plane, torch.nan) for plane in (coherence, sigma))
+        valid = torch.where(known, (coherence > CERTAIN * sigma).to(sigma.dtype), torch.nan)
+        return Coherence(coherence, sigma, valid)
+
+    def _found(self, reference: Tensor, secondary: Tensor, _prior: Tensor | None) -> Tensor:
+        """Run the net."""
+        net = self.net.to(reference.device)
+        with torch.inference_mode():
+            found = net(reference[None], secondary[None])
+        there = torch.isfinite(reference) & torch.isfinite(secondary)
+        return torch.cat([*found, there[None].to(reference.dtype)])
