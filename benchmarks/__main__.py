@@ -21,6 +21,7 @@ NAMES = (
     "outliers",
     "coherence",
     "speed",
+    "unet",
     "ablations",
     "nets",
     "earthquakes",

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ import xarray as xr
 from torch import Tensor
 
 from groundshift import field, grid, maps, tile
+from groundshift.api import guard
 from groundshift.api.inputs import (
     check_data,
     check_dates,
@@ -28,6 +29,7 @@ from groundshift.coherent import (
     Calibrated,
     GuarnieriPrati,
     Interferometric,
+    Learned,
     Likelihood,
     LogCorrelation,
     LogRatio,
@@ -39,6 +41,7 @@ from groundshift.coherent import (
 )
 from groundshift.errors import GroundshiftError, ImageError
 from groundshift.io import radiometry as kinds
+from groundshift.nets.weights import is_run
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +54,11 @@ ESTIMATORS = {
     "likelihood": Likelihood,
 }
 """For detected images, by name."""
-COMPLEX = "complex"
+COMPLEX, NET = "complex", "unet"
+WINDOWED = "pearson"
+"""Of detected images, where something is asked for that only windows have."""
+WINDOW = 9
+"""Pixels, by default."""
 SIDE, PLACES = 384, 3
 """Side of the squares in which speckle is measured, pixels, and how many along each axis."""
 ROOM = 1.25
@@ -70,7 +77,7 @@ def coherence(  # noqa: PLR0913 - the verb: one keyword for each decision that i
     secondary: xr.DataArray | np.ndarray,
     estimator: str | None = None,
     *,
-    window: int = 9,
+    window: int | None = None,
     stride: int = 1,
     looks: float | None = None,
     normalise: int = 5,
@@ -83,21 +90,25 @@ def coherence(  # noqa: PLR0913 - the verb: one keyword for each decision that i
     Parameters
     ----------
     reference, secondary
-        Images as :func:`groundshift.open_image` gives them, or bare 2-D arrays, co-registered to a
-        small part of a resolution cell: one apart along range leaves half of the coherence.
+        Images as :func:`groundshift.open_image` gives them, or bare 2-D arrays, co-registered to
+        two pixels for "unet", and to a small part of a resolution cell for the others: one apart
+        along range leaves half of the coherence.
     estimator
-        Of detected images: "pearson" (the default), "amplitude", "log" for decibels, "logratio",
-        "gp97" or "likelihood" (:mod:`groundshift.coherent.estimators`). "complex", the default for
-        complex images, uses the phase; the others detect them first.
+        Of detected images: "unet" (the default), a net that chooses its surroundings itself, or the
+        folder of a run of ``groundshift train coherence``; in windows "pearson" (the default where
+        one of the next four is given), "amplitude", "log" for decibels, "logratio", "gp97" or
+        "likelihood" (:mod:`groundshift.coherent.estimators`). "complex", the default for complex
+        images, uses the phase; the others detect them first.
     window
-        Side of the windows, pixels; odd where `stride` is odd.
+        Side of the windows, pixels, 9 by default; odd where `stride` is odd. Not for nets.
     stride
-        Pixels from one result to the next.
+        Pixels from one result to the next; 1 for nets and complex images.
     looks
         Equivalent number of looks; measured by default. One that the images contradict is refused.
+        Of estimators in windows.
     normalise
         Odd side of the mean that intensity is divided by first, so that texture does not pass for
-        coherence; 0 leaves it.
+        coherence; 0 leaves it. Of estimators in windows.
     radiometry
         "amplitude", "intensity", "db" or "complex"; guessed by default.
     memory, device
@@ -107,9 +118,9 @@ def coherence(  # noqa: PLR0913 - the verb: one keyword for each decision that i
     -------
     xr.Dataset
         ``coherence`` with its standard deviation ``sigma``, and ``valid``, 1 where it is told from
-        none (:mod:`groundshift.maps`). Lazy. Of detected images both are calibrated on a simulation
-        of their speckle, with all coherences alike beforehand: below .3 or so windows of this size
-        tell little, and `sigma` says so.
+        none (:mod:`groundshift.maps`). Lazy. In windows of detected images both are calibrated on a
+        simulation of their speckle, with all coherences alike beforehand: below .3 or so they tell
+        little, and `sigma` says so.
 
     Raises
     ------
@@ -128,31 +139,24 @@ def coherence(  # noqa: PLR0913 - the verb: one keyword for each decision that i
         )
     for image, role in zip(pair, ("reference", "secondary"), strict=True):
         check_data(image, role)
-    estimator = estimator or (COMPLEX if kind == "complex" else "pearson")
-    if estimator not in (*ESTIMATORS, COMPLEX):
+    asked = Asked(window, stride, looks, normalise)
+    if estimator is None:
+        estimator = COMPLEX if kind == "complex" else NET if asked == Asked() else WINDOWED
+    if estimator not in (*ESTIMATORS, COMPLEX, NET) and not is_run(estimator):
         raise GroundshiftError(
             f"estimator={estimator!r} is not known; choose one of "
-            f"{', '.join((*ESTIMATORS, COMPLEX))}"
+            f"{', '.join((NET, *ESTIMATORS, COMPLEX))}, or the folder of a run of "
+            "groundshift train coherence"
         )
     if estimator == COMPLEX and kind != "complex":
         raise GroundshiftError(
             "estimator='complex' needs the phase, and the images are detected; pass complex ones, "
             "or another estimator"
         )
-    one, two = grid.align(*(_opened(image, kind, estimator) for image in pair), window=window)
-    operator: Any
-    if estimator == COMPLEX:
-        samples = Speckle.of(*_parts(abs(one), abs(two))).samples
-        operator = Interferometric(window, samples, FRINGES)
-        told = {}
-        if stride != 1:
-            raise GroundshiftError("complex images give a result for each pixel; pass stride=1")
-    else:
-        speckle = _speckle(one, two, looks, needed=estimator != "pearson")
-        operator = Calibrated(
-            Windowed(_named(estimator, speckle.looks), window, stride, normalise), speckle
-        )
-        told = {"looks": round(speckle.looks, 3), "samples_per_pixel": round(speckle.samples, 4)}
+    one, two = grid.align(
+        *(_opened(image, kind, estimator) for image in pair), window=window or WINDOW
+    )
+    operator, told = _operator(estimator, (one, two), asked)
     planes = tile.map_pair(operator, one, two, memory=memory, device=device)
     return maps.build(
         planes,
@@ -162,7 +166,6 @@ def coherence(  # noqa: PLR0913 - the verb: one keyword for each decision that i
         secondary_time=time_of(pair[1]),
         attrs={
             "estimator": repr(operator),
-            "window": window,
             **told,
             "radiometry": kind,
             "reference": source_of(pair[0]),
@@ -170,6 +173,48 @@ def coherence(  # noqa: PLR0913 - the verb: one keyword for each decision that i
             "history": history_of(steps),
         },
     )
+
+
+class Asked(NamedTuple):
+    """What the user wants of windows; None is for what is usual."""
+
+    window: int | None = None
+    stride: int = 1
+    looks: float | None = None
+    normalise: int = 5
+
+
+def _operator(
+    estimator: str, images: tuple[xr.DataArray, xr.DataArray], asked: Asked
+) -> tuple[Any, dict[str, Any]]:
+    """Make what estimates, and say what is worth keeping with the result."""
+    window = asked.window or WINDOW
+    if estimator in ESTIMATORS:
+        speckle = _speckle(*images, asked.looks, needed=estimator != "pearson")
+        windowed = Windowed(_named(estimator, speckle.looks), window, asked.stride, asked.normalise)
+        told = {"looks": round(speckle.looks, 3), "samples_per_pixel": round(speckle.samples, 4)}
+        return Calibrated(windowed, speckle), {"window": window, **told}
+    _only_of_windows(stride=asked.stride != 1, looks=asked.looks is not None)
+    if estimator == COMPLEX:
+        samples = Speckle.of(*_parts(*(abs(image) for image in images))).samples
+        return Interferometric(window, samples, FRINGES), {"window": window}
+    _only_of_windows(window=asked.window is not None)
+    if min(images[0].shape) >= SIDE // 4:  # of less nobody can say what it is like
+        _speckle(*images, None, needed=False)
+    operator = Learned() if estimator == NET else Learned(estimator)
+    guard.unfinished(operator)
+    if said := guard.unlike(operator, dict(zip(("reference", "secondary"), images, strict=True))):
+        guard.warn(said, "--estimator pearson")
+    return operator, {}
+
+
+def _only_of_windows(**given: bool) -> None:
+    """Refuse what only estimators in windows have."""
+    if names := [name for name, there in given.items() if there]:
+        raise GroundshiftError(
+            f"{' and '.join(names)}: only estimators in windows of detected images have that; "
+            "choose one, such as pearson, or leave it out"
+        )
 
 
 def _named(name: str, looks: float) -> AnyEstimator:

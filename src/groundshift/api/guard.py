@@ -8,32 +8,33 @@ from typing import Any
 import torch
 import xarray as xr
 
+from groundshift.coherent import Learned
 from groundshift.io.radiometry import windows_of
 from groundshift.nets import domain
 from groundshift.nets.refine import Refine
 from groundshift.nets.regress import Regress
 from groundshift.nets.weights import load
-from groundshift.types import Matcher
+from groundshift.types import PairOperator
 
 log = logging.getLogger(__name__)
 
 
-def unlike(matcher: Matcher, images: dict[str, xr.DataArray]) -> str:
-    """Say in what images differ from those that the nets of a matcher were trained on.
+def unlike(operator: PairOperator, images: dict[str, xr.DataArray]) -> str:
+    """Say in what images differ from those that the nets of an operator were trained on.
 
     Parameters
     ----------
-    matcher
+    operator
         With or without nets.
     images
-        As they are matched, by their roles.
+        As they are compared, by their roles.
 
     Returns
     -------
     str
         Empty if they are alike, or if nobody knows.
     """
-    spans = [load(net.weights).details.get("span", {}) for net in _nets(matcher)]
+    spans = [load(net.weights).details.get("span", {}) for net in _nets(operator)]
     if not any(spans):
         return ""
     said = []
@@ -43,9 +44,9 @@ def unlike(matcher: Matcher, images: dict[str, xr.DataArray]) -> str:
     return "; ".join(said)
 
 
-def unfinished(matcher: Matcher) -> None:
+def unfinished(operator: PairOperator) -> None:
     """Warn of nets whose training is not complete."""
-    for net in _nets(matcher):
+    for net in _nets(operator):
         step = load(net.weights).details.get("step")
         if step is not None:
             log.warning(
@@ -56,17 +57,18 @@ def unfinished(matcher: Matcher) -> None:
             )
 
 
-def warn(text: str) -> None:
-    """Warn of what `unlike` said, and tell the remedy."""
+def warn(text: str, other: str = "--matcher default") -> None:
+    """Warn of what `unlike` said, and tell the remedy: to compare with another, and to train."""
     log.warning(
         "the images are unlike those that the net was trained on (%s): its sigma may be wrong; "
-        "compare with --matcher default, or train on images like these (groundshift train)",
+        "compare with %s, or train on images like these (groundshift train)",
         text,
+        other,
     )
 
 
-def _nets(part: Any) -> Iterator[Refine | Regress]:
-    if isinstance(part, Refine | Regress):
+def _nets(part: Any) -> Iterator[Refine | Regress | Learned]:
+    if isinstance(part, Refine | Regress | Learned):
         yield part
     elif isinstance(part, tuple):
         for each in part:

@@ -1,6 +1,5 @@
 """The command ``coherence``."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -8,18 +7,6 @@ import typer
 
 from groundshift.cli.common import Verbose, band_of, check_out, picture_of, start
 from groundshift.cli.track import Radiometry
-
-
-class Estimator(StrEnum):
-    """Of coherence; see :mod:`groundshift.coherent.estimators`."""
-
-    PEARSON = "pearson"
-    AMPLITUDE = "amplitude"
-    LOG = "log"
-    LOGRATIO = "logratio"
-    GP97 = "gp97"
-    LIKELIHOOD = "likelihood"
-    COMPLEX = "complex"
 
 
 def coherence(  # noqa: PLR0913 - one option for each decision that is the user's
@@ -35,15 +22,20 @@ def coherence(  # noqa: PLR0913 - one option for each decision that is the user'
     ],
     *,
     estimator: Annotated[
-        Estimator | None,
+        str | None,
         typer.Option(
-            help="Of detected images, or complex, which uses the phase. Default: pearson, and "
-            "complex for complex images."
+            metavar="NAME",
+            help="unet, or the folder of a run of groundshift train coherence; in windows pearson, "
+            "amplitude, log, logratio, gp97, likelihood; or complex, which uses the phase. "
+            "Default: unet, pearson with any option of windows, and complex for complex images.",
         ),
     ] = None,
     window: Annotated[
-        int, typer.Option(min=3, metavar="PIXELS", help="Side of the windows; odd for stride 1.")
-    ] = 9,
+        int | None,
+        typer.Option(
+            min=3, metavar="PIXELS", help="Side of the windows; odd for stride 1. Default: 9."
+        ),
+    ] = None,
     stride: Annotated[
         int, typer.Option(min=1, metavar="PIXELS", help="Pixels from one result to the next.")
     ] = 1,
@@ -82,14 +74,14 @@ def coherence(  # noqa: PLR0913 - one option for each decision that is the user'
     """Estimate the coherence of two radar images, with its standard deviation, and write it to OUT.
 
     The images may be detected: what their speckle has in common tells the coherence. They must be
-    co-registered to a part of a resolution cell. NaN is "not measured"; the band "valid" is 0 where
-    coherence is not told from none.
+    co-registered to two pixels for unet, and to a part of a resolution cell for the others. NaN is
+    "not measured"; the band "valid" is 0 where coherence is not told from none.
 
     **Examples**
 
-    `groundshift coherence 20200207.tif 20200219.tif coherence.tif --window 15`
+    `groundshift coherence 20200207.tif 20200219.tif coherence.tif`
 
-    `groundshift coherence a.slc b.slc coherence.nc --estimator likelihood`
+    `groundshift coherence a.tif b.tif coherence.nc --estimator likelihood --window 15`
     """
     start(verbose=verbose)
     picture = picture_of(out) if quicklook else None
@@ -102,7 +94,7 @@ def coherence(  # noqa: PLR0913 - one option for each decision that is the user'
     result = api.coherence(
         first,
         second,
-        None if estimator is None else estimator.value,
+        estimator,
         window=window,
         stride=stride,
         looks=looks,

@@ -66,9 +66,12 @@ def coherence(result: xr.Dataset) -> list[str]:
 
 
 def _looks(result: xr.Dataset) -> str:
-    window = f"windows of {result.attrs['window']} px"
-    looks = result.attrs.get("looks")
-    return window if looks is None else f"{window}, {float(looks):.3g} looks"
+    told = []
+    if "window" in result.attrs:
+        told.append(f"windows of {result.attrs['window']} px")
+    if "looks" in result.attrs:
+        told.append(f"{float(result.attrs['looks']):.3g} looks")
+    return ", ".join(told) or "each pixel"
 
 
 def file(path: str, band: int | str | None) -> list[str]:

@@ -103,7 +103,7 @@ PRESETS["coherence"] = TrainConfig(
     guess="none",
     spoiled=0.0,
     batch=8,
-    steps=10_000,
+    steps=8_000,
     single=1.0,
     crop=128,
 )
