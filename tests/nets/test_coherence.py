@@ -110,7 +110,8 @@ def test_sigma_is_what_is_possible(net):
 def test_sigma_does_not_move_the_coherence():
     coherence = torch.full((1, 4, 4), 0.5, requires_grad=True)
     sigma = torch.full((1, 4, 4), 0.1, requires_grad=True)
-    truth, known = torch.full((1, 4, 4), 0.8), torch.ones(1, 4, 4)
+    truth, known = torch.full((1, 4, 4), 0.8), torch.ones(1, 4, 4, dtype=torch.bool)
+    truth[0, 0], known[0, 0] = torch.nan, False
     square, unlikely = regressed_loss(Regressed(coherence, sigma), truth, known)
     assert float(square.detach()) == pytest.approx(0.09)
     unlikely.backward()

@@ -88,8 +88,8 @@ def train(  # noqa: PLR0913 - one option for each decision that is the user's
 
     Stop at any time: the same command goes on where it was. With `start: RUN` or the name of
     weights in the YAML, and a bank of your own images, it fine-tunes. With --store it learns from
-    what a tracker found in real pairs, with --images from images alone. On several GPUs start it by
-    torchrun.
+    what a tracker found in real pairs, with --images from images alone; `coherence` learns from
+    co-registered complex ones. On several GPUs start it by torchrun.
 
     **Example**
 
@@ -103,6 +103,7 @@ def train(  # noqa: PLR0913 - one option for each decision that is the user's
     from groundshift.synth.bank import Bank
     from groundshift.tile import resolve_device
     from groundshift.tile.memory import cores
+    from groundshift.train.coregistered import Coregistered
     from groundshift.train.folder import Folder
     from groundshift.train.stored import Stored
 
@@ -120,7 +121,8 @@ def train(  # noqa: PLR0913 - one option for each decision that is the user's
     stored = None if store is None else Stored(store)
     if images is not None:
         kind = None if radiometry is None else radiometry.value
-        stored = Folder(images, chosen.recipe, band=band, radiometry=kind)
+        source = Coregistered if chosen.objective == "coherence" else Folder
+        stored = source(images, chosen.recipe, band=band, radiometry=kind)
     typer.echo(f"training    {chosen.steps:,} steps of {chosen.batch} on {device}")
     try:
         state = training.train(

@@ -130,6 +130,6 @@ def regressed_loss(found: Regressed, truth: Tensor, known: Tensor) -> tuple[Tens
     not move the coherence.
     """
     count = known.sum().clamp(min=1)
-    error = found.coherence - truth
+    error = torch.where(known, found.coherence - truth, 0.0)
     unlikely = found.sigma.log() + error.detach().abs() / found.sigma
-    return (error.square() * known).sum() / count, (unlikely * known).sum() / count
+    return error.square().sum() / count, (unlikely * known).sum() / count

@@ -86,6 +86,11 @@ class Folder(Numbered):
         return self.recipe.size
 
     @property
+    def side(self) -> int:
+        """Pixels that are cut of an image, each way."""
+        return self.size
+
+    @property
     def sources(self) -> list[str]:
         """What the samples are made of, one line for each place."""
         return [f"{place[0].parent.name} ({len(place)} images)" for place in self.places]
@@ -111,9 +116,9 @@ class Folder(Numbered):
             place = self.places[rng.integers(len(self.places))]
             pairs = list(permutations(range(len(place)), 2))
             one, other = pairs[rng.integers(len(pairs))]
-            images = grid.align(self._open(place[one]), self._open(place[other]), window=self.size)
-            row, column = (int(rng.integers(n - self.size + 1)) for n in images[0].shape)
-            square = (slice(row, row + self.size), slice(column, column + self.size))
+            images = grid.align(self._open(place[one]), self._open(place[other]), window=self.side)
+            row, column = (int(rng.integers(n - self.side + 1)) for n in images[0].shape)
+            square = (slice(row, row + self.side), slice(column, column + self.side))
             pixels = [_pixels(image[square]) for image in images]
             if min(float((~torch.isnan(each)).float().mean()) for each in pixels) >= SEEN:
                 return self._item(pixels, images[0], index)
@@ -123,21 +128,30 @@ class Folder(Numbered):
         )
 
     def _open(self, file: Path) -> xr.DataArray:
-        image = _opened(file, self.band, self.radiometry)
-        if min(image.shape) < self.size:
+        image = self._opened(file)
+        if min(image.shape) < self.side:
             rows, columns = image.shape
+            least = min(image.shape) * self.size // self.side
             raise GroundshiftError(
-                f"{file} has {rows} x {columns} px, less than a crop of {self.size}; write recipe: "
-                f"{{size: {min(image.shape) // 16 * 16}}} in the YAML, or leave the image out"
+                f"{file} has {rows} x {columns} px, less than a crop of {self.side}; write recipe: "
+                f"{{size: {least // 16 * 16}}} in the YAML, or leave the image out"
             )
         return image
 
+    def _opened(self, file: Path) -> xr.DataArray:
+        return _detected(file, self.band, self.radiometry)
+
     def _item(self, pixels: list[torch.Tensor], image: xr.DataArray, index: int) -> Item:
+        sensor = "optical" if image.attrs.get("radiometry") == "optical" else "radar"
+        images = dict(zip(("reference", "secondary"), pixels, strict=True))
+        made = {**self._unknown(index, sensor), **images}
+        return made if self.also is None else self.also(made)
+
+    def _unknown(self, index: int, sensor: str) -> Item:
+        """Say what is not known of a sample."""
         plane = torch.full((self.size, self.size), torch.nan)
         nowhere = torch.zeros_like(plane, dtype=torch.bool)
-        sensor = "optical" if image.attrs.get("radiometry") == "optical" else "radar"
-        made = {
-            **dict(zip(("reference", "secondary"), pixels, strict=True)),
+        return {
             "motion": torch.zeros(2, self.size, self.size),
             "coherence": plane,
             "valid": nowhere,
@@ -148,7 +162,6 @@ class Folder(Numbered):
             "sensor": torch.tensor(SENSORS.index(sensor)),
             "index": torch.tensor(index),
         }
-        return made if self.also is None else self.also(made)
 
 
 def _places(path: Path) -> list[list[Path]]:
@@ -176,11 +189,12 @@ def _places(path: Path) -> list[list[Path]]:
 
 
 @lru_cache(KEPT)
-def _opened(file: Path, band: int | str | None, radiometry: str | None) -> xr.DataArray:
+def _detected(file: Path, band: int | str | None, radiometry: str | None) -> xr.DataArray:
     """Open an image as amplitude or brightness."""
     return kinds.detect(io.open_image(file, band=band, radiometry=radiometry))
 
 
 def _pixels(image: xr.DataArray) -> torch.Tensor:
     values = image.data.compute(scheduler="synchronous")
-    return torch.from_numpy(np.ascontiguousarray(values, np.float32))
+    kind = np.complex64 if np.iscomplexobj(values) else np.float32
+    return torch.from_numpy(np.ascontiguousarray(values, kind))

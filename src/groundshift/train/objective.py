@@ -49,7 +49,8 @@ def outcome(
     """
     if isinstance(net, CoherenceNet):
         estimate = net(batch["reference"], batch["secondary"])
-        square, unlikely = regressed_loss(estimate, batch["coherence"], batch["valid"])
+        known = batch["valid"] & torch.isfinite(batch["coherence"])
+        square, unlikely = regressed_loss(estimate, batch["coherence"], known)
         parts = {"unlikely": unlikely.detach(), "rmse": square.detach().sqrt()}
         return Outcome(SQUARES * square + UNLIKELY * unlikely, parts)
     truth = truth_of(batch)
