@@ -51,7 +51,7 @@ LEFT, RIGHT = (slice(20, -20), slice(20, 76)), (slice(20, -20), slice(116, -20))
 def test_detected_images(pair, estimator):
     found = groundshift.coherence(*pair, estimator, window=15, radiometry="amplitude").compute()
     assert list(found.data_vars) == ["coherence", "sigma", "valid"]
-    values, sigma, valid = (found[name].values for name in maps.ATTRS)
+    values, sigma, valid = (found[name].values for name in maps.COHERENCE.attrs)
     assert np.mean(values[LEFT]) == pytest.approx(0.9, abs=0.06)
     assert np.mean(values[RIGHT]) < 0.35
     assert np.mean(valid[LEFT]) > 0.98
@@ -116,7 +116,7 @@ class TestCommand:
         assert "told        from none" in printed.out
         written = io.open_field(out)
         direct = groundshift.coherence(*pair, window=15, radiometry="amplitude").compute()
-        for name in maps.ATTRS:
+        for name in maps.COHERENCE.attrs:
             np.testing.assert_array_equal(written[name].values, direct[name].values)
         assert written.coherence.odc.crs.epsg == 32633
         assert str(written.secondary_time.values)[:10] == "2020-02-19"

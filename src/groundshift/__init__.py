@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from groundshift.api import coherence as coherence
+    from groundshift.api import decay as decay
     from groundshift.api import labels as labels
     from groundshift.api import simulate as simulate
     from groundshift.api import track as track
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 # Looked up on first use: the kernels must import where there is no geospatial package.
 _HOMES = {
     "coherence": "groundshift.api",
+    "decay": "groundshift.api",
     "labels": "groundshift.api",
     "open_field": "groundshift.io",
     "open_image": "groundshift.io",
@@ -35,6 +37,7 @@ _HOMES = {
 }
 __all__ = [
     "coherence",
+    "decay",
     "labels",
     "open_field",
     "open_image",

@@ -1,7 +1,7 @@
-"""Maps of coherence: the labelled result beside displacement fields."""
+"""Maps of coherence and of its decay: the labelled results beside displacement fields."""
 
 from importlib.metadata import version
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -11,23 +11,66 @@ from groundshift.errors import GroundshiftError
 from groundshift.field import CONVENTIONS, scalar_time
 from groundshift.grid import coordinates, geobox_of, output_geobox
 
-SCHEMA = "groundshift-coherence/1"
-ATTRS: dict[str, dict[str, str]] = {
-    "coherence": {
-        "long_name": "magnitude of the interferometric coherence",
-        "units": "1",
-        "ancillary_variables": "sigma valid",
+
+class Kind(NamedTuple):
+    """Of map."""
+
+    schema: str
+    title: str
+    command: str
+    """That makes it."""
+    attrs: dict[str, dict[str, str]]
+    """Attributes of every variable."""
+
+
+COHERENCE = Kind(
+    "groundshift-coherence/1",
+    "Coherence of two radar images",
+    "groundshift coherence",
+    {
+        "coherence": {
+            "long_name": "magnitude of the interferometric coherence",
+            "units": "1",
+            "ancillary_variables": "sigma valid",
+        },
+        "sigma": {"long_name": "standard deviation of the coherence", "units": "1"},
+        "valid": {
+            "long_name": "1 where coherence is told from none, 0 where it is not",
+            "units": "1",
+        },
     },
-    "sigma": {"long_name": "standard deviation of the coherence", "units": "1"},
-    "valid": {
-        "long_name": "1 where coherence is told from none, 0 where it is not",
-        "units": "1",
+)
+DECAY = Kind(
+    "groundshift-decay/1",
+    "Decay of the coherence of a stack of radar images",
+    "groundshift decay",
+    {
+        "rest": {
+            "long_name": "coherence that stays",
+            "units": "1",
+            "ancillary_variables": "sigma_rest misfit pairs",
+        },
+        "tau": {
+            "long_name": "time in which the remainder falls to 1/e",
+            "units": "d",
+            "ancillary_variables": "sigma_tau misfit pairs",
+        },
+        "sigma_rest": {"long_name": "standard deviation of the coherence that stays", "units": "1"},
+        "sigma_tau": {
+            "long_name": "standard deviation of the natural logarithm of tau",
+            "units": "1",
+        },
+        "misfit": {"long_name": "root mean square residual in units of sigma", "units": "1"},
+        "pairs": {"long_name": "number of pairs that were measured", "units": "1"},
     },
-}
-"""Attributes of every variable."""
+)
+KINDS = {kind.schema: kind for kind in (COHERENCE, DECAY)}
+ATTRS = {name: attrs for kind in KINDS.values() for name, attrs in kind.attrs.items()}
+"""Attributes of every variable of any kind."""
 
 
 def build(
+    kind: Kind,
     planes: Any,
     geobox: GeoBox,
     *,
@@ -36,27 +79,29 @@ def build(
     secondary_time: np.datetime64 | None = None,
     attrs: dict[str, Any],
 ) -> xr.Dataset:
-    """Label what an operator of :mod:`groundshift.coherent` measured.
+    """Label what was measured.
 
     Parameters
     ----------
+    kind
+        What it is.
     planes
-        ``coherence, sigma, valid``, numpy or dask arrays ``(rows, columns)``.
+        A named tuple of its variables, numpy or dask arrays ``(rows, columns)``.
     geobox
         Grid of the *image*; cells are `stride` pixels wide and begin at its corner.
     reference_time, secondary_time
-        Acquisition times; unknown when None or NaT.
+        Acquisition times, of a stack the first and the last; unknown when None or NaT.
     attrs
         What else is known, ``history`` for example.
     """
     named = planes._asdict()
-    shape = tuple(named["coherence"].shape)
+    shape = tuple(named[next(iter(kind.attrs))].shape)
     grid = output_geobox(geobox, stride)[: shape[0], : shape[1]]
     encoding = {} if grid.crs is None else {"grid_mapping": "spatial_ref"}
     return xr.Dataset(
         {
-            name: (("y", "x"), named[name].astype(np.float32), dict(ATTRS[name]), dict(encoding))
-            for name in ATTRS
+            name: (("y", "x"), named[name].astype(np.float32), dict(attrs_of), dict(encoding))
+            for name, attrs_of in kind.attrs.items()
         },
         coords=coordinates(grid)
         | {
@@ -65,8 +110,8 @@ def build(
         },
         attrs={
             "Conventions": CONVENTIONS,
-            "title": "Coherence of two radar images",
-            "schema": SCHEMA,
+            "title": kind.title,
+            "schema": kind.schema,
             "software": f"groundshift {version('groundshift')}",
             "stride": int(stride),
             **attrs,
@@ -74,18 +119,18 @@ def build(
     )
 
 
-def is_map(dataset: xr.Dataset) -> bool:
-    """Whether a dataset says that it is a map of coherence."""
-    return dataset.attrs.get("schema") == SCHEMA
+def kind_of(dataset: xr.Dataset) -> Kind | None:
+    """Return the kind of map that a dataset says it is; None if it says nothing of the sort."""
+    return KINDS.get(str(dataset.attrs.get("schema")))
 
 
-def check(dataset: xr.Dataset) -> xr.Dataset:
-    """Return a map of coherence if it is one; say what is missing if not."""
-    missing = [name for name in ATTRS if name not in dataset.data_vars]
+def check(dataset: xr.Dataset, kind: Kind) -> xr.Dataset:
+    """Return a map if it is one of a kind; say what is missing if not."""
+    missing = [name for name in kind.attrs if name not in dataset.data_vars]
     if missing:
         raise GroundshiftError(
-            f"not a map of coherence: {', '.join(missing)} missing; pass the output of "
-            "`groundshift coherence`"
+            f"not a map of {kind.command}: {', '.join(missing)} missing; pass the output of "
+            f"`{kind.command}`"
         )
     geobox_of(dataset)
     return dataset

@@ -8,6 +8,7 @@ the ground went.
 
 import os
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -101,27 +102,64 @@ def coherence_quicklook(dataset: xr.Dataset, path: str | os.PathLike[str]) -> Pa
     path
         The picture.
     """
-    geobox = field.geobox_of(maps.check(dataset))
+    planes = _planes(maps.check(dataset, maps.COHERENCE), maps.COHERENCE)
+    told = np.where(planes["valid"] > 0, planes["coherence"], np.nan)
+    share = field.percent(1 - float(np.isfinite(told).mean()))
+    high = _range(planes["sigma"], 1, 97)[1]
+    panels = (
+        (told, f"coherence; grey: not told from none, or no data ({share})", "magnitude", 1.0),
+        (planes["sigma"], "1 σ", "sigma", high),
+    )
+    return _pair_of_panels(dataset, "Coherence", panels, path)
+
+
+def decay_quicklook(dataset: xr.Dataset, path: str | os.PathLike[str]) -> Path:
+    """Draw a map of decay as a PNG: the coherence that stays, and the time of the remainder.
+
+    Parameters
+    ----------
+    dataset
+        Of :mod:`groundshift.maps`; every so many cells are read, at most 1000 x 1000.
+    path
+        The picture.
+    """
+    planes = _planes(maps.check(dataset, maps.DECAY), maps.DECAY)
+    high = _range(planes["tau"], 1, 95)[1]
+    panels = (
+        (planes["rest"], "coherence that stays", "magnitude", 1.0),
+        (planes["tau"], "time in which the remainder falls to 1/e (days)", "sigma", high),
+    )
+    return _pair_of_panels(dataset, "Decay of coherence", panels, path)
+
+
+def _planes(dataset: xr.Dataset, kind: maps.Kind) -> dict[str, np.ndarray]:
+    """Every so many cells of a map, upright."""
+    geobox = field.geobox_of(dataset)
+    thin = _thinned(dataset[list(kind.attrs)]).compute()
+    return {name: _upright(thin[name], dataset, geobox) for name in kind.attrs}
+
+
+def _pair_of_panels(
+    dataset: xr.Dataset,
+    title: str,
+    panels: Iterable[tuple[np.ndarray, str, str, float]],
+    path: str | os.PathLike[str],
+) -> Path:
+    """Draw two maps side by side: values from 0, their title, colours, and the highest."""
+    geobox = field.geobox_of(dataset)
     factor, unit = _axis(geobox, dataset)
-    thin = _thinned(dataset[list(maps.ATTRS)]).compute()
-    planes = {name: _upright(thin[name], dataset, geobox) for name in maps.ATTRS}
     extent = _extent(dataset, geobox, factor)
     figure = Figure(figsize=(14.0, 7.6), dpi=120, layout="constrained")
-    figure.suptitle(_title(dataset, "Coherence"), color=INK, fontsize=13, fontweight="bold")
-    told = np.where(planes["valid"] > 0, planes["coherence"], np.nan)
-    share = float(np.isfinite(told).mean())
-    high = _range(planes["sigma"], 1, 97)[1]
-    for axes, values, label, colours, limit in zip(
-        figure.subplots(1, 2),
-        (told, planes["sigma"]),
-        (f"coherence; grey: not told from none, or no data ({field.percent(1 - share)})", "1 σ"),
-        (COLOURS["magnitude"], COLOURS["sigma"]),
-        (1.0, high),
-        strict=True,
-    ):
+    figure.suptitle(_title(dataset, title), color=INK, fontsize=13, fontweight="bold")
+    for axes, (values, label, colours, limit) in zip(figure.subplots(1, 2), panels, strict=True):
         axes.set_facecolor(MISSING)
         shown = axes.imshow(
-            values, cmap=colours, vmin=0, vmax=limit, extent=extent, interpolation="nearest"
+            values,
+            cmap=COLOURS[colours],
+            vmin=0,
+            vmax=limit,
+            extent=extent,
+            interpolation="nearest",
         )
         _colourbar(axes, shown, "", extend="neither" if limit == 1 else "max")
         axes.set_title(label, fontsize=11, color=INK, loc="left")

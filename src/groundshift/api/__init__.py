@@ -14,6 +14,7 @@ from groundshift import field, grid, tile
 from groundshift.api import choice, coregistration, guard
 from groundshift.api.choice import is_name
 from groundshift.api.coherent import coherence
+from groundshift.api.decaying import decay
 from groundshift.api.inputs import (
     check_data,
     check_dates,
@@ -29,7 +30,7 @@ from groundshift.errors import GridError, GroundshiftError, MatcherError
 from groundshift.io import radiometry as kinds
 from groundshift.types import Matcher
 
-__all__ = ["coherence", "is_name", "labels", "simulate", "track"]
+__all__ = ["coherence", "decay", "is_name", "labels", "simulate", "track"]
 
 log = logging.getLogger(__name__)
 

@@ -159,6 +159,7 @@ def coherence(  # noqa: PLR0913 - the verb: one keyword for each decision that i
     operator, told = _operator(estimator, (one, two), asked)
     planes = tile.map_pair(operator, one, two, memory=memory, device=device)
     return maps.build(
+        maps.COHERENCE,
         planes,
         field.geobox_of(one),
         stride=operator.stride,

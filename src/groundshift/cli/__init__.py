@@ -14,6 +14,7 @@ from groundshift import process
 from groundshift.cli import (
     benchmark,
     coherence,
+    decay,
     demo,
     inspect,
     labels,
@@ -44,6 +45,7 @@ app = typer.Typer(
 COMMANDS = (
     track.track,
     coherence.coherence,
+    decay.decay,
     demo.demo,
     inspect.info,
     inspect.matchers,

@@ -50,7 +50,7 @@ def summary(result: xr.Dataset) -> list[str]:
 def coherence(result: xr.Dataset) -> list[str]:
     """Say in a few lines what a map of coherence shows."""
     thin = _thinned(result)[0].compute()
-    found, sigma, valid = (thin[name].values for name in maps.ATTRS)
+    found, sigma, valid = (thin[name].values for name in maps.COHERENCE.attrs)
     rows, columns = result.sizes["y"], result.sizes["x"]
     known = np.isfinite(found)
     lines = [f"estimator   {result.attrs['estimator'].partition('(')[0].lower()}, {_looks(result)}"]
@@ -62,6 +62,25 @@ def coherence(result: xr.Dataset) -> list[str]:
     lines.append(f"told        from none in {field.percent(float(valid[known].mean()))} of them")
     if np.isfinite(sigma).any():
         lines.append(f"sigma       median {np.nanmedian(sigma):.2f}")
+    return lines
+
+
+def decay(result: xr.Dataset) -> list[str]:
+    """Say in a few lines what a map of decay shows."""
+    thin = _thinned(result)[0].compute()
+    known = np.isfinite(thin.rest.values)
+    rows, columns = result.sizes["y"], result.sizes["x"]
+    lines = [
+        f"pairs       {result.attrs['pairs']} of {result.attrs['dates']} dates",
+        f"fitted      {field.percent(float(known.mean()))} of {rows} x {columns} cells",
+    ]
+    if not known.any():
+        return [*lines, "decay       nothing could be fitted: no data or no overlap"]
+    for name, title in (("rest", "rest"), ("tau", "tau, days"), ("misfit", "misfit")):
+        low, median, high = np.percentile(thin[name].values[known], (5, 50, 95))
+        lines.append(
+            f"{title:<12}median {median:.3g}, 5th to 95th percentile {low:.3g} to {high:.3g}"
+        )
     return lines
 
 
@@ -80,8 +99,10 @@ def file(path: str, band: int | str | None) -> list[str]:
         return [f"{path}: image", *_image(path, band)]
     try:
         found = io.open_field(path)
-        if maps.is_map(found):
-            return [f"{path}: map of coherence", *coherence(found)]
+        kind = maps.kind_of(found)
+        if kind is not None:
+            say = coherence if kind is maps.COHERENCE else decay
+            return [f"{path}: map of {kind.command.split()[1]}", *say(found)]
         return [f"{path}: displacement field", *_field(found)]
     except GroundshiftError as not_a_field:
         try:

@@ -1,4 +1,4 @@
-"""Displacement fields, and maps of coherence, in and out of files."""
+"""Displacement fields and maps in and out of files."""
 
 import logging
 import os
@@ -29,7 +29,7 @@ WRITERS: dict[str, Writer] = {
 
 
 def save(dataset: xr.Dataset, path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
-    """Compute a field or a map of coherence, tile by tile, and write it; the suffix says how.
+    """Compute a field or a map, tile by tile, and write it; the suffix says how.
 
     ``.tif`` is a cloud-optimised GeoTIFF with named bands, ``.nc`` is netCDF, ``.zarr`` is Zarr
     version 3, both after the CF conventions. Everything is computed once, with dask's scheduler as
@@ -44,7 +44,7 @@ def save(dataset: xr.Dataset, path: str | os.PathLike[str], *, overwrite: bool =
     """
     out = Path(path)
     writer = _writer(out, overwrite=overwrite)
-    (maps.check if maps.is_map(dataset) else field.check)(dataset)
+    _checked(dataset)
     planes = {str(name): _plane(dataset[name]) for name in dataset.data_vars}
     _check_space(out, sum(dataset[name].size for name in planes) * TYPE.itemsize)
     with _workshop(out) as folder:
@@ -61,7 +61,7 @@ def save(dataset: xr.Dataset, path: str | os.PathLike[str], *, overwrite: bool =
 
 
 def open_field(path: str | os.PathLike[str]) -> xr.Dataset:
-    """Open a field, or a map of coherence, that `save` wrote; lazily.
+    """Open a field or a map that `save` wrote; lazily.
 
     Raises
     ------
@@ -90,10 +90,16 @@ def open_field(path: str | os.PathLike[str]) -> xr.Dataset:
             f"{name} is not a displacement field that can be read ({error}); pass the output of "
             "`groundshift track`"
         ) from error
-    kind = maps if maps.is_map(dataset) else field
-    names = [name for name in kind.ATTRS if name in dataset.data_vars]
+    kind = maps.kind_of(dataset)
+    known = kind.attrs if kind else field.ATTRS
     # Zarr keeps no order.
-    return kind.check(dataset[names])
+    return _checked(dataset[[name for name in known if name in dataset.data_vars]])
+
+
+def _checked(dataset: xr.Dataset) -> xr.Dataset:
+    """Return what is a whole field or map."""
+    kind = maps.kind_of(dataset)
+    return maps.check(dataset, kind) if kind else field.check(dataset)
 
 
 def _writer(out: Path, *, overwrite: bool) -> Writer:
