@@ -37,6 +37,8 @@ STRETCH = 0.02
 """Relative difference between map metres and ground metres from which `build` warns."""
 
 DISPLACEMENTS = ("dx", "dy", "sigma_dx", "sigma_dy", "score")
+COHERENCES = ("coherence", "sigma_coherence")
+"""Of what was tracked, where it was asked for."""
 VELOCITIES = ("vx", "vy", "sigma_vx", "sigma_vy")
 
 _REST = "from the reference to the secondary image"
@@ -54,6 +56,12 @@ ATTRS: dict[str, dict[str, str]] = {
     "sigma_dx": {"long_name": "standard deviation of the displacement along x", "units": "m"},
     "sigma_dy": {"long_name": "standard deviation of the displacement along y", "units": "m"},
     "score": {"long_name": "quality of the match, 0 to 1", "units": "1"},
+    "coherence": {
+        "long_name": "coherence of the ground that moved",
+        "units": "1",
+        "ancillary_variables": "sigma_coherence",
+    },
+    "sigma_coherence": {"long_name": "standard deviation of the coherence", "units": "1"},
     "vx": {
         "long_name": f"mean velocity along x {_REST}",
         "units": "m year-1",
@@ -112,8 +120,8 @@ def build(
     Parameters
     ----------
     planes
-        ``dy, dx, sigma_dy, sigma_dx, score``, numpy or dask arrays of shape (rows, columns), in
-        pixels of the image.
+        ``dy, dx, sigma_dy, sigma_dx, score``, and ``coherence, sigma_coherence`` where they are
+        known; numpy or dask arrays of shape (rows, columns), in pixels of the image.
     geobox
         Grid of the *image*; the field's cells are `stride` pixels wide and begin at its corner.
     reference_time, secondary_time
@@ -138,10 +146,14 @@ def build(
         )
     grid = grid[: shape[0], : shape[1]]
     variables = _linear(named, metres_per_pixel(geobox, grid))
-    variables["score"] = named["score"]
+    same = ["score", *(name for name in COHERENCES if name in named)]
+    variables |= {name: named[name] for name in same}
     unit = "pixel" if geobox.crs is None else "m"
     field = xr.Dataset(
-        {name: _variable(name, variables[name], unit, grid) for name in DISPLACEMENTS},
+        {
+            name: _variable(name, variables[name], unit, grid)
+            for name in (*DISPLACEMENTS, *same[1:])
+        },
         coords=coordinates(grid)
         | {
             "reference_time": scalar_time("reference_time", reference_time),

@@ -13,7 +13,7 @@ import xarray as xr
 from groundshift import field, grid, tile
 from groundshift.api import choice, coregistration, guard
 from groundshift.api.choice import is_name
-from groundshift.api.coherent import coherence
+from groundshift.api.coherent import COMPLEX, Asked, coherence, operator_of
 from groundshift.api.decaying import decay
 from groundshift.api.inputs import (
     check_data,
@@ -26,9 +26,10 @@ from groundshift.api.inputs import (
 )
 from groundshift.api.labelling import labels
 from groundshift.api.simulation import simulate
-from groundshift.errors import GridError, GroundshiftError, MatcherError
+from groundshift.coherent import Tracking
+from groundshift.errors import GridError, GroundshiftError, ImageError, MatcherError
 from groundshift.io import radiometry as kinds
-from groundshift.types import Matcher
+from groundshift.types import Matcher, PairOperator
 
 __all__ = ["coherence", "decay", "is_name", "labels", "simulate", "track"]
 
@@ -52,6 +53,7 @@ def track(  # noqa: PLR0913 - the verb: one keyword for each decision that is th
     coregister: str | None = None,
     stable: xr.DataArray | np.ndarray | None = None,
     radiometry: str | None = None,
+    coherence: str | None = None,
     memory: int | None = None,
     device: str = "cpu",
 ) -> xr.Dataset:
@@ -80,6 +82,10 @@ def track(  # noqa: PLR0913 - the verb: one keyword for each decision that is th
         Ground that did not move, non-zero where stable; the global motion is fitted there only.
     radiometry
         "amplitude", "intensity", "db", "complex" or "optical"; guessed by default.
+    coherence
+        Estimator of the coherence of the ground that moved, for radar images: "unet" or another
+        for detected images of :func:`groundshift.coherence`. Adds ``coherence`` and
+        ``sigma_coherence``; none by default.
     memory
         Budget in bytes for the working memory; by default a safe fraction of what is free.
     device
@@ -137,7 +143,8 @@ def track(  # noqa: PLR0913 - the verb: one keyword for each decision that is th
     if strange := guard.unlike(chosen, {**images, "secondary": second}):
         guard.warn(strange)
         unlike = strange
-    planes = tile.map_pair(chosen, first, second, centre, **settings)
+    operator = _with_coherence(chosen, coherence, kind, (first, second))
+    planes = tile.map_pair(operator, first, second, centre, **settings)
     result = field.build(
         planes,
         geobox,
@@ -156,6 +163,25 @@ def track(  # noqa: PLR0913 - the verb: one keyword for each decision that is th
     if removed:
         result.attrs["coregistration"] = removed
     return result
+
+
+def _with_coherence(
+    matcher: Matcher, name: str | None, kind: str, pair: tuple[xr.DataArray, xr.DataArray]
+) -> PairOperator:
+    """Return the matcher, with the coherence of what it finds if an estimator is named."""
+    if name is None:
+        return matcher
+    if kind == "optical":
+        raise ImageError(
+            "coherence is that of radar images, and these look optical; if they are radar, say "
+            "what their numbers are with radiometry="
+        )
+    if name == COMPLEX:
+        raise GroundshiftError(
+            f"coherence={COMPLEX!r} is not for tracking, which detects the images; choose 'unet', "
+            "'pearson' or another for detected images"
+        )
+    return Tracking(matcher, operator_of(name, pair, Asked())[0])
 
 
 def _aliasing(pair: tuple[xr.DataArray, xr.DataArray], kind: str) -> str:

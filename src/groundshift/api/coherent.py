@@ -156,7 +156,7 @@ def coherence(  # noqa: PLR0913 - the verb: one keyword for each decision that i
     one, two = grid.align(
         *(_opened(image, kind, estimator) for image in pair), window=window or WINDOW
     )
-    operator, told = _operator(estimator, (one, two), asked)
+    operator, told = operator_of(estimator, (one, two), asked)
     planes = tile.map_pair(operator, one, two, memory=memory, device=device)
     return maps.build(
         maps.COHERENCE,
@@ -185,7 +185,7 @@ class Asked(NamedTuple):
     normalise: int = 5
 
 
-def _operator(
+def operator_of(
     estimator: str, images: tuple[xr.DataArray, xr.DataArray], asked: Asked
 ) -> tuple[Any, dict[str, Any]]:
     """Make what estimates, and say what is worth keeping with the result."""

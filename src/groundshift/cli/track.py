@@ -52,7 +52,8 @@ def track(  # noqa: PLR0913 - one option for each decision that is the user's
         Path,
         typer.Argument(
             metavar="OUT",
-            help="Result: .tif (COG of five bands, nine with --velocity), .nc or .zarr (CF).",
+            help="Result: .tif (COG of five bands, two more with --coherence, four more with "
+            "--velocity), .nc or .zarr (CF).",
         ),
     ],
     *,
@@ -101,6 +102,12 @@ def track(  # noqa: PLR0913 - one option for each decision that is the user's
             help="What pixels mean: amplitude, intensity, db, complex, optical. Default: a guess.",
         ),
     ] = None,
+    coherence: Annotated[
+        bool,
+        typer.Option(
+            "--coherence", help="Add the coherence of the ground that moved (radar images)."
+        ),
+    ] = False,
     memory: Annotated[
         str | None,
         typer.Option(
@@ -183,6 +190,7 @@ def track(  # noqa: PLR0913 - one option for each decision that is the user's
         coregister=None if coregister is None else coregister.value,
         stable=None if stable is None else io.open_image(stable, nodata=float("nan")),
         radiometry=None if radiometry is None else radiometry.value,
+        coherence="unet" if coherence else None,
         memory=None if memory is None else config.parse_size(memory),
         device=device,
     )

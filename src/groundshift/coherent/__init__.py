@@ -17,6 +17,7 @@ from groundshift.coherent.estimators import (
 from groundshift.coherent.interferometric import Interferometric
 from groundshift.coherent.learned import Learned
 from groundshift.coherent.speckle import Speckle, looks_between, own_looks
+from groundshift.coherent.tracking import Tracked, Tracking
 from groundshift.coherent.windowed import Coherence, Windowed
 
 __all__ = [
@@ -32,6 +33,8 @@ __all__ = [
     "LogRatio",
     "Pearson",
     "Speckle",
+    "Tracked",
+    "Tracking",
     "Windowed",
     "looks_between",
     "own_looks",
