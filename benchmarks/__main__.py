@@ -1,4 +1,4 @@
-"""Run benchmarks: ``python -m benchmarks [name ...]``; without names, all but the last eight.
+"""Run benchmarks: ``python -m benchmarks [name ...]``; without names, all but the last nine.
 
 They need more than the package: time for large images, and real pairs.
 """
@@ -30,6 +30,7 @@ NAMES = (
     "extensometers",
     "memory",
     "real",
+    "real_coherence",
 )
 
 
@@ -37,7 +38,7 @@ def main() -> None:
     """Run what was asked for and write the results."""
     from benchmarks.report import write
 
-    names = sys.argv[1:] or NAMES[:-8]
+    names = sys.argv[1:] or NAMES[:-9]
     if unknown := set(names) - set(NAMES):
         sys.exit(f"no benchmark is called {', '.join(sorted(unknown))}; use {', '.join(NAMES)}")
     for name in names:
