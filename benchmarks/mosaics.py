@@ -44,7 +44,7 @@ COVERS = (
 """Coherence after 12 days as of Sentinel-1: water and forest below .3, crops .1 to .5, bare ground
 .6 to .9, towns .8 to .98, before noise."""
 LEAVES, SIDES = 300, (8.0, 120.0)
-"""How many, and their half sides, pixels; small ones are the more frequent."""
+"""How many, and their half sides, pixels: as frequent as one over the square of it."""
 NOISE = {"VV": -24.0, "VH": -17.0}
 """Of the receiver, dB of the scene's mean: backscatter in VH is less by 7 dB."""
 
@@ -96,7 +96,7 @@ class Mosaic:
         planes[:] = self._leaf(rng)[:, None, None]
         y, x = np.mgrid[:n, :n].astype(np.float32)
         low, high = (1 / side for side in SIDES)
-        for side in sorted(1 / rng.uniform(high, low, LEAVES), reverse=True):
+        for side in 1 / rng.uniform(high, low, LEAVES):
             cy, cx = rng.uniform(0, n, 2)
             angle, aspect = rng.uniform(0, np.pi), rng.uniform(0.4, 1.0)
             reach = int(1.5 * side * fine)

@@ -23,13 +23,13 @@ CHANNELS = {
 COMPLEX = (9, 15)
 """Windows of the coherence of the complex images, pixels."""
 NET = "net"
-METHODS: dict[str, dict[str, int | str]] = {
-    NET: {"estimator": "unet"},
-    "Pearson 9": {"estimator": "pearson", "window": 9},
-    "Pearson 15": {"estimator": "pearson", "window": 15},
-    "Likelihood 9": {"estimator": "likelihood", "window": 9},
-    "Likelihood 15": {"estimator": "likelihood", "window": 15},
-    "LogRatio 15": {"estimator": "logratio", "window": 15},
+METHODS: dict[str, tuple[str, int | None]] = {
+    NET: ("unet", None),
+    "Pearson 9": ("pearson", 9),
+    "Pearson 15": ("pearson", 15),
+    "Likelihood 9": ("likelihood", 9),
+    "Likelihood 15": ("likelihood", 15),
+    "LogRatio 15": ("logratio", 15),
 }
 COLUMNS = ("truth in px", "method", "RMSE", "bias", "correlation", "68 %", "mean truth")
 EDGE = 16
@@ -63,16 +63,14 @@ def pairs() -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
 
 def maps(one: np.ndarray, two: np.ndarray) -> dict[str, xr.Dataset]:
     """Estimate by every method, and from the phase."""
-    images = [image.astype(np.complex64) for image in (one, two)]
-    amplitudes = [np.abs(image) for image in images]
-    found = {f"complex {w}": groundshift.coherence(*images, window=w).compute() for w in COMPLEX}
-    for name, options in METHODS.items():
-        found[name] = groundshift.coherence(
-            *amplitudes,
-            radiometry="amplitude",
-            **options,  # pyright: ignore[reportArgumentType]
-        ).compute()
-    return found
+    one, two = one.astype(np.complex64), two.astype(np.complex64)
+    found = {
+        f"complex {window}": groundshift.coherence(one, two, window=window) for window in COMPLEX
+    }
+    for name, (estimator, window) in METHODS.items():
+        options = {"window": window, "radiometry": "amplitude"}
+        found[name] = groundshift.coherence(np.abs(one), np.abs(two), estimator, **options)
+    return {name: each.compute() for name, each in found.items()}
 
 
 def tables() -> list[Table]:
@@ -101,7 +99,7 @@ def tables() -> list[Table]:
                     ]
                 )
         plot = Plot(f"{number}", _figure(np.abs(one), found), title)
-        made.append(Table(title, COLUMNS, rows, plot))
+        made.append(Table(title, COLUMNS, rows, plot=plot))
     return made
 
 

@@ -236,3 +236,15 @@ def test_of_the_same_date_all_pairs_are_alike_under_their_motion() -> None:
         alike.append(float(torch.corrcoef(both)[0, 1]))
     assert min(alike) > 0.8
     assert sum(alike) / 6 > 0.95
+
+
+def test_patches_of_coherence():
+    recipe = Recipe(size=96, radar=1.0, plain=1.0, lost=0.0, motions=(("zero", 1.0),))
+    even = [draw(recipe, k).sample.coherence for k in range(4)]
+    assert max(float(plane.std()) for plane in even) < 1e-5
+    patchy = replace(recipe, patchy=1.0, coherence=(0.0, 1.0))
+    planes = [draw(patchy, k).sample.coherence for k in range(12)]
+    assert sum(float(plane.std()) > 0.15 for plane in planes) >= 6
+    assert all(0 <= float(plane.min()) <= float(plane.max()) <= 1 for plane in planes)
+    with pytest.raises(GroundshiftError, match="patchy=2 is no share"):
+        Recipe(patchy=2)

@@ -15,6 +15,7 @@ from groundshift.synth.recipe import Recipe, draw
 from groundshift.synth.stream import item
 from groundshift.train import State, TrainConfig, train
 from groundshift.train.objective import outcome
+from groundshift.train.release import release
 
 RECIPE = Recipe(
     size=64, radar=1.0, plain=1.0, lost=0.0, motions=(("zero", 1.0),), coherence=(0.0, 1.0)
@@ -71,3 +72,13 @@ def test_net_and_objective_go_together():
     for wrong in ({"objective": "truth"}, {"net": TrainConfig().net}):
         with pytest.raises(GroundshiftError, match="do not go together"):
             replace(TINY, **wrong)
+
+
+def test_its_card_tells_what_it_tells(tmp_path):
+    train(TINY, tmp_path / "run", workers=0)
+    release(tmp_path / "run", "tiny", tmp_path / "package")
+    card = (tmp_path / "package/tiny.md").read_text()
+    error = load(str(tmp_path / "run")).details["rmse"]
+    assert f"root mean square error is {error:.3f}" in card
+    assert "`groundshift coherence`" in card
+    assert "search" not in card.split("## Sources")[0]

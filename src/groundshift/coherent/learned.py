@@ -11,10 +11,8 @@ from groundshift.errors import MatcherError
 from groundshift.matchers.windows import up_to
 from groundshift.nets.area import planes_of
 from groundshift.nets.coherence import CoherenceNet
-from groundshift.nets.weights import load
+from groundshift.nets.weights import COHERENCE, load
 
-WEIGHTS = "coherence"
-"""Name of those that come with the package."""
 FACTOR = "factor"
 """Detail of weights: times by which sigma is larger than the net says."""
 PLANES = 3
@@ -30,7 +28,7 @@ class Learned:
         Name of weights that come with groundshift, or the folder of a training run.
     """
 
-    weights: str = WEIGHTS
+    weights: str = COHERENCE
     stride = 1
 
     @property

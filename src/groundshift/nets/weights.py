@@ -19,6 +19,8 @@ HERE = Path(__file__).parent / "trained"
 """Weights that come with the package."""
 STANDARD = "small"
 """Name of those that are used where none is given."""
+COHERENCE = "coherence"
+"""Name of those that tell coherence, not displacement."""
 HASHES = "hashes.json"
 """SHA-256 of each file that comes with the package."""
 NAME, STATE = "weights.safetensors", "state.pt"
@@ -34,8 +36,8 @@ class Trained(NamedTuple):
 
 
 def names() -> tuple[str, ...]:
-    """Name the weights that come with the package."""
-    return tuple(sorted(path.stem for path in HERE.glob("*.safetensors")))
+    """Name the weights of matchers that come with the package."""
+    return tuple(sorted({path.stem for path in HERE.glob("*.safetensors")} - {COHERENCE}))
 
 
 def keep(net: AnyNet, path: Path, details: dict[str, Any], *, half: bool = False) -> None:
@@ -101,7 +103,7 @@ def is_folder(where: str) -> bool:
 
 
 def _path(where: str) -> Path:
-    if where in names():
+    if where in names() or (where == COHERENCE and (HERE / f"{where}.safetensors").is_file()):
         return HERE / f"{where}.safetensors"
     path = Path(where)
     options = [path / NAME, path / STATE] if path.is_dir() else [path]

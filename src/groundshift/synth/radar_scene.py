@@ -10,6 +10,7 @@ from groundshift.synth import radar, sentinel1
 from groundshift.synth.backscatter import Backscatter
 from groundshift.synth.decorrelation import Decorrelation, temporal_coherence
 from groundshift.synth.fields import random_field
+from groundshift.synth.landscape import cells
 from groundshift.synth.likeness import ALIKE, backscatter_likeness
 from groundshift.synth.motions import Motion
 from groundshift.synth.radar import Radar, Surface
@@ -31,6 +32,8 @@ class RadarShares(NamedTuple):
     """Whether nothing is coherent, or both dates show other places."""
     products: str = "mixed"
     """Which radars: one of `PRODUCTS`."""
+    patchy: float = 0.0
+    """Share of scenes, but invented land, whose coherence changes from patch to patch."""
 
 
 def render(
@@ -109,7 +112,11 @@ def _surface(
     none = torch.zeros((), dtype=torch.complex64, device=device)
     gamma = torch.full((), float(rng.uniform(*shares.coherence)), device=device)
     noise = 10 ** float(rng.uniform(-3, -0.7))
-    if rng.random() < shares.plain:
+    plain = rng.random() < shares.plain
+    patchy = bool(shares.patchy) and rng.random() < shares.patchy
+    if plain:
+        if patchy:
+            gamma = _patches(n, fine, shares.coherence, rng, generator)
         return Surface(gamma, one, one, none, noise)
     crops = None
     if texture.chance(rng):
@@ -119,7 +126,9 @@ def _surface(
     if crops is not None:
         amplitude = crops.to(device)
         power = (amplitude / amplitude.mean()).clamp(min=0.05) ** 2
-        if rng.random() < 0.5:
+        if patchy:
+            gamma = _patches(n, fine, shares.coherence, rng, generator)
+        elif rng.random() < 0.5:
             varied = random_field((n, n), 0.6, float(rng.uniform(20, 200)) * fine, generator)
             gamma = (gamma + 0.15 * varied).clamp(0, shares.coherence[1])
         return Surface(gamma, power[0], power[-1], none, noise)
@@ -136,6 +145,23 @@ def _surface(
     points = _points(scene.points.y, scene.points.x, scene.points.amplitude, n)
     points = points * (2 / level.sqrt())  # power at the peak spreads over a resolution cell
     return Surface(own, scene.reference / level, scene.secondary / level, points, noise)
+
+
+def _patches(
+    n: int,
+    fine: int,
+    limits: tuple[float, float],
+    rng: np.random.Generator,
+    generator: torch.Generator,
+) -> Tensor:
+    """Divide the scene into patches of 8 to 150 px, each with a coherence of its own."""
+    side = float(np.exp(rng.uniform(np.log(8), np.log(150)))) * fine
+    at = torch.arange(n, dtype=torch.float32, device=generator.device)
+    y, x = torch.meshgrid(at, at, indexing="ij")
+    patch, count = cells(y, x, side, generator)
+    low, high = limits
+    own = torch.rand(count, generator=generator, device=generator.device)
+    return (low + (high - low) * own)[patch]
 
 
 def _elsewhere(surface: Surface) -> Surface:

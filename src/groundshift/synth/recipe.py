@@ -78,6 +78,9 @@ class Recipe:
     same: float = 0.25
     """Share of invented optical scenes in which nothing but the ground's motion lies between the
     dates; with 1 all optical pairs are such, crops and stripes too, without clouds."""
+    patchy: float = 0.0
+    """Share of radar pairs, but those of invented land, whose coherence changes from patch to
+    patch, whatever they show, all over `coherence`."""
     lost: float = 0.08
     """Share of pairs that have nothing in common to be measured by: of two places, or, of radar,
     less coherent than `coherence`."""
@@ -104,7 +107,7 @@ class Recipe:
                 f"size={self.size} and seed={self.seed}: pass size={SMALLEST} or more pixels and "
                 "seed=0 or more"
             )
-        for name in ("radar", "plain", "real", "dates", "same", "lost"):
+        for name in ("radar", "plain", "real", "dates", "same", "patchy", "lost"):
             if not 0 <= getattr(self, name) <= 1:
                 raise GroundshiftError(f"{name}={getattr(self, name)} is no share; pass 0 to 1")
         for name, (least, most) in RANGES.items():
@@ -189,7 +192,7 @@ def draw(
     texture = Texture(bank, recipe.split, recipe.real, recipe.dates)
     lost = bool(rng.random() < recipe.lost)
     if rng.random() < recipe.radar:
-        shares = RadarShares(recipe.plain, recipe.coherence, lost, recipe.products)
+        shares = RadarShares(recipe.plain, recipe.coherence, lost, recipe.products, recipe.patchy)
         sample = radar_scene.render(family, ground, recipe.size, shares, texture, rng, generator)
         return Draw(sample, family, "radar", ground, ground)
     shares = OpticalShares(recipe.same, lost)

@@ -11,6 +11,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from groundshift.coherent.learned import FACTOR
 from groundshift.errors import MatcherError
 from groundshift.nets.calibrated import SIZES
 from groundshift.nets.domain import MEANING
@@ -26,6 +27,23 @@ SCORES = {
     "ause": "AUSE",
 }
 """What the card tells of the benchmark."""
+DISPLACEMENT = """On {samples} synthetic pairs that it was not trained on, behind its search, sigma
+({sigma}) holds {within_68:.0%} and {within_95:.0%} of the errors
+in its 68 and 95 % intervals; {band:.3g} sigma hold 90 %.
+
+For pairs of radar amplitudes or of optical images whose calm ground is like that of the training:
+{span}. `track` warns of others.
+It does not know single-look radar that is detected without oversampling from texture (aliasing
+pulls it towards whole pixels), nor patterns that repeat in two directions from others."""
+COHERENCE = """Tells the coherence of two detected radar images of one place, co-registered to two
+pixels or better, and its standard deviation: `groundshift coherence`. On {samples} synthetic pairs
+that it was not trained on, co-registered and not, the root mean square error is {rmse:.3f}, and
+sigma ({factor:.3g} times what the net says) holds {within_68:.0%} and {within_95:.0%} of the errors
+in its 68 and 95 % intervals.
+
+For radar amplitudes whose calm ground is like that of the training: {span}. `coherence` warns of
+others. Fine texture that both dates share looks like coherence, the more so the fewer the looks."""
+"""What cards tell, by what a net tells."""
 LARGEST = 4_000_000
 """Bytes of a file of weights."""
 CARD = """# {name}
@@ -35,14 +53,7 @@ CARD = """# {name}
 Trained by `groundshift train` on synthetic pairs alone: simulated speckle and terrain, and texture
 and motion of the sources below. No real pair was used.
 
-On {samples} synthetic pairs that it was not trained on, behind its search, sigma
-({sigma}) holds {within_68:.0%} and {within_95:.0%} of the errors
-in its 68 and 95 % intervals; {band:.3g} sigma hold 90 %.
-
-For pairs of radar amplitudes or of optical images whose calm ground is like that of the training:
-{span}. `track` warns of others.
-It does not know single-look radar that is detected without oversampling from texture (aliasing
-pulls it towards whole pixels), nor patterns that repeat in two directions from others.
+{told}
 
 Apache-2.0, as the package; the sources below are only listed for where texture is from. Images of
 Sentinel-1 and Sentinel-2 are free to use by the terms of Copernicus, whatever the repository in
@@ -121,13 +132,13 @@ def _card(name: str, parameters: int, details: dict[str, Any], benchmark: str) -
         f"{MEANING[key].removeprefix('the ')} {low:.3g} to {high:.3g}"
         for key, (low, high) in details["span"].items()
     )
+    told = COHERENCE if FACTOR in details else DISPLACEMENT
     return CARD.format_map(
         details
         | {
             "name": name,
             "parameters": parameters,
-            "span": span,
-            "sigma": _sigma(details),
+            "told": told.format_map(details | {"span": span, "sigma": _sigma(details)}),
             "before": "".join(
                 f", after {each['steps']:,} steps in {each['hours']:.1f} h"
                 for each in reversed(details.get("before", []))
