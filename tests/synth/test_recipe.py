@@ -248,3 +248,16 @@ def test_patches_of_coherence():
     assert all(0 <= float(plane.min()) <= float(plane.max()) <= 1 for plane in planes)
     with pytest.raises(GroundshiftError, match="patchy=2 is no share"):
         Recipe(patchy=2)
+
+
+def test_amplitudes_of_whole_numbers():
+    recipe = Recipe(size=64, radar=1.0, quantised=1.0, motions=(("zero", 1.0),))
+    whole = [draw(recipe, k).sample for k in range(6)]
+    for sample in whole:
+        for image in (sample.reference, sample.secondary):
+            assert torch.equal(image, image.round())
+            assert float(image.min()) >= 1
+        assert 14 < float(sample.reference.mean()) < 510
+    even = replace(recipe, quantised=0.0)
+    other = draw(even, 0).sample.reference
+    assert not torch.equal(other, other.round())

@@ -13,12 +13,14 @@ from groundshift.synth.fields import random_field
 from groundshift.synth.landscape import cells
 from groundshift.synth.likeness import ALIKE, backscatter_likeness
 from groundshift.synth.motions import Motion
-from groundshift.synth.radar import Radar, Surface
+from groundshift.synth.radar import Radar, RadarPair, Surface
 from groundshift.synth.sample import Sample, sample_of
 from groundshift.synth.texture import Texture
 
 RIGID = ("zero", "offset", "constant")
 """Families that tear nothing."""
+LEVELS = (15.0, 500.0)
+"""Mean of amplitudes that are whole numbers, least and most."""
 
 
 class RadarShares(NamedTuple):
@@ -34,6 +36,8 @@ class RadarShares(NamedTuple):
     """Which radars: one of `PRODUCTS`."""
     patchy: float = 0.0
     """Share of scenes, but invented land, whose coherence changes from patch to patch."""
+    quantised: float = 0.0
+    """Share of scenes whose amplitudes are whole numbers."""
 
 
 def render(
@@ -63,12 +67,21 @@ def render(
         kept = loss(motion, *torch.meshgrid(at, at, indexing="ij"))
         surface = surface._replace(coherence=surface.coherence * kept.float())
     pair = radar.acquire(product, surface, motion, size, generator)
+    if shares.quantised and rng.random() < shares.quantised:
+        pair = _quantised(pair, float(np.exp(rng.uniform(*np.log(LEVELS)))))
     sample = sample_of(motion, pair, pair.coherence, product.mean_bandwidth, pair.valid)
     if elsewhere or not surface.first.dim():
         return sample
     # What is not coherent can still be followed by what is bright and what is dark.
     alike = sample.valid & (backscatter_likeness(product, surface) > ALIKE)
     return sample._replace(measurable=sample.measurable | alike)
+
+
+def _quantised(pair: RadarPair, level: float) -> RadarPair:
+    """Round amplitudes to whole numbers of a mean level; zero would mean no data."""
+    scale = level / pair.reference.mean()
+    one, two = ((image * scale).round().clamp(min=1) for image in pair[:2])
+    return pair._replace(reference=one, secondary=two)
 
 
 def draw_product(rng: np.random.Generator) -> Radar:
