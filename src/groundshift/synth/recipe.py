@@ -81,6 +81,9 @@ class Recipe:
     patchy: float = 0.0
     """Share of radar pairs, but those of invented land, whose coherence changes from patch to
     patch, whatever they show, all over `coherence`."""
+    quantised: float = 0.0
+    """Share of radar pairs whose amplitudes are whole numbers, 15 to 500 on average; products of
+    Sentinel-1 have about 30 on water and 100 to 300 on land."""
     lost: float = 0.08
     """Share of pairs that have nothing in common to be measured by: of two places, or, of radar,
     less coherent than `coherence`."""
@@ -107,7 +110,7 @@ class Recipe:
                 f"size={self.size} and seed={self.seed}: pass size={SMALLEST} or more pixels and "
                 "seed=0 or more"
             )
-        for name in ("radar", "plain", "real", "dates", "same", "patchy", "lost"):
+        for name in ("radar", "plain", "real", "dates", "same", "patchy", "quantised", "lost"):
             if not 0 <= getattr(self, name) <= 1:
                 raise GroundshiftError(f"{name}={getattr(self, name)} is no share; pass 0 to 1")
         for name, (least, most) in RANGES.items():
@@ -192,7 +195,9 @@ def draw(
     texture = Texture(bank, recipe.split, recipe.real, recipe.dates)
     lost = bool(rng.random() < recipe.lost)
     if rng.random() < recipe.radar:
-        shares = RadarShares(recipe.plain, recipe.coherence, lost, recipe.products, recipe.patchy)
+        shares = RadarShares(
+            recipe.plain, recipe.coherence, lost, recipe.products, recipe.patchy, recipe.quantised
+        )
         sample = radar_scene.render(family, ground, recipe.size, shares, texture, rng, generator)
         return Draw(sample, family, "radar", ground, ground)
     shares = OpticalShares(recipe.same, lost)

@@ -41,6 +41,7 @@ DETECTED = Recipe(
     plain=0.2,
     real=0.3,
     patchy=0.5,
+    quantised=0.5,
     lost=0.0,
     coherence=(0.0, 1.0),
 )
