@@ -77,7 +77,7 @@ def test_what_is_wrong_is_refused(pair, slc, caplog):
         groundshift.coherence(*pair, "gp97", looks=1.0, radiometry="amplitude")
     with pytest.raises(GroundshiftError, match="needs the phase"):
         groundshift.coherence(*pair, "complex", radiometry="amplitude")
-    with pytest.raises(GroundshiftError, match="choose one of pearson"):
+    with pytest.raises(GroundshiftError, match="choose one of unet, pearson"):
         groundshift.coherence(*pair, "best", radiometry="amplitude")
     with pytest.raises(GroundshiftError, match="look optical"):
         groundshift.coherence(*pair, radiometry="optical")
@@ -88,6 +88,35 @@ def test_what_is_wrong_is_refused(pair, slc, caplog):
     flat = np.ones((200, 200), np.float32)
     with pytest.raises(GroundshiftError, match="pass looks="):
         groundshift.coherence(flat, flat, radiometry="amplitude")
+
+
+def test_the_net_is_the_default(pair, slc, caplog):
+    found = groundshift.coherence(*pair, radiometry="amplitude").compute()
+    assert found.attrs["estimator"].startswith("Learned")
+    assert "window" not in found.attrs
+    assert caplog.text == ""  # it knows such images
+    assert np.mean(found.coherence.values[LEFT]) == pytest.approx(0.9, abs=0.06)
+    assert np.mean(found.coherence.values[RIGHT]) < 0.3
+    other = groundshift.coherence(*slc, "unet").compute()
+    assert np.mean(other.coherence.values[40:-40, 40:152]) == pytest.approx(0.9, abs=0.06)
+    with pytest.raises(GroundshiftError, match="window: only estimators in windows"):
+        groundshift.coherence(*pair, "unet", window=9, radiometry="amplitude")
+    with pytest.raises(GroundshiftError, match="stride and looks: only"):
+        groundshift.coherence(*pair, "unet", stride=4, looks=5.0, radiometry="amplitude")
+
+
+def test_misregistration_is_no_matter():
+    radar = sentinel1.grd()
+    generator = torch.Generator().manual_seed(5)
+    found = acquire(radar, surface(radar), Constant(1.5, -1.5), SIZE, generator)
+    images = found.reference.numpy(), found.secondary.numpy()
+    told, lost = (
+        groundshift.coherence(*images, name, radiometry="amplitude").compute().coherence.values
+        for name in ("unet", "pearson")
+    )
+    assert np.mean(told[LEFT]) == pytest.approx(0.9, abs=0.08)
+    assert np.mean(told[RIGHT]) < 0.35
+    assert np.mean(lost[LEFT]) < 0.6
 
 
 def test_images_of_different_looks_are_warned_of(pair, caplog):
@@ -152,4 +181,4 @@ def test_a_map_keeps_its_grid(pair, tmp_path):
     assert float(found.x[0]) == 5e5 + 20
     assert float(found.y[0]) == 4e6 - 20
     with pytest.raises(GroundshiftError, match="not a map of coherence"):
-        maps.check(found.drop_vars("sigma"))
+        maps.check(found.drop_vars("sigma"), maps.COHERENCE)

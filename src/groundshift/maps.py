@@ -128,8 +128,9 @@ def check(dataset: xr.Dataset, kind: Kind) -> xr.Dataset:
     """Return a map if it is one of a kind; say what is missing if not."""
     missing = [name for name in kind.attrs if name not in dataset.data_vars]
     if missing:
+        name = kind.command.split()[1]
         raise GroundshiftError(
-            f"not a map of {kind.command}: {', '.join(missing)} missing; pass the output of "
+            f"not a map of {name}: {', '.join(missing)} missing; pass the output of "
             f"`{kind.command}`"
         )
     geobox_of(dataset)

@@ -261,3 +261,12 @@ def test_amplitudes_of_whole_numbers():
     even = replace(recipe, quantised=0.0)
     other = draw(even, 0).sample.reference
     assert not torch.equal(other, other.round())
+
+
+def test_texture_on_ground_without_patches():
+    recipe = Recipe(size=96, radar=1.0, plain=1.0, lost=0.0, motions=(("zero", 1.0),))
+    scatter = []
+    for each in (recipe, replace(recipe, textured=1.0)):
+        images = [draw(each, k).sample.reference for k in range(10)]
+        scatter.append(sum(float((image.std() / image.mean()) ** 2) for image in images) / 10)
+    assert scatter[1] > 1.3 * scatter[0]

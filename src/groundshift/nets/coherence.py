@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pixel_shuffle
 
-from groundshift.nets.lagged import CELL, CONTEXT, COUNT, shown
+from groundshift.nets.lagged import BETWEEN, CELL, CONTEXT, COUNT, shown
 from groundshift.nets.layers import known_alone, masked, twice
 from groundshift.nets.spans import Span, reach_of
 from groundshift.nets.unet import narrowed
@@ -32,6 +32,8 @@ class CoherenceConfig:
 
     width: float = 1.0
     """Times as many channels as `WIDTHS`."""
+    ratios: bool = False
+    """Whether the net is shown ratios of both images: they tell texture from coherence."""
     name: Literal["coherence"] = "coherence"
 
 
@@ -68,7 +70,7 @@ class CoherenceNet(nn.Module):
         super().__init__()
         self.config = config
         widths = narrowed(WIDTHS, config.width)
-        inside = (COUNT, *widths)
+        inside = (COUNT + len(BETWEEN) * config.ratios, *widths)
         self.enter = nn.ModuleList(
             nn.Conv2d(n, m, 3 if level == 0 else 2, 1 if level == 0 else 2, int(level == 0))
             for level, (n, m) in enumerate(zip(inside, widths, strict=False))
@@ -85,7 +87,8 @@ class CoherenceNet(nn.Module):
         seen = torch.isfinite(reference) & torch.isfinite(secondary)
         seen &= (reference > 0) & (secondary > 0)
         known = seen.to(reference.dtype)
-        x = shown(reference, secondary, known).contiguous(memory_format=torch.channels_last)
+        x = shown(reference, secondary, known, ratios=self.config.ratios)
+        x = x.contiguous(memory_format=torch.channels_last)
         cells = torch.nn.functional.max_pool2d(known[:, None], CELL)
         masks = known_alone(cells, len(WIDTHS))
         levels = []
@@ -119,7 +122,7 @@ class CoherenceNet(nn.Module):
     @property
     def bytes_per_pixel(self) -> int:
         """Memory for each pixel of the images, an upper estimate."""
-        return 4 * (24 + (2 * COUNT + 5 * self.told.in_channels) // CELL**2)
+        return 4 * (24 + (4 * COUNT + 5 * self.told.in_channels) // CELL**2)
 
 
 def regressed_loss(found: Regressed, truth: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:

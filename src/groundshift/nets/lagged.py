@@ -1,10 +1,11 @@
 """What a net that regresses coherence is shown of two detected images.
 
 Under the bivariate gamma law all that intensities tell of coherence is their sum and the product of
-the amplitudes. That product is shown at small shifts, so that images need not be co-registered to a
-part of a resolution cell; beside it each image's own products, which tell how wide its speckle is,
-both images in logarithms, and how bright their surroundings are. Everything is relative to local
-means: calibration drops out.
+the amplitudes. Of their ratio texture, which multiplies both, drops out. Both are shown, that
+product and the squared logarithm of the ratio, at small shifts, so that images need not be
+co-registered to a part of a resolution cell; beside them each image's own products, which tell how
+wide its speckle is, both images in logarithms, and how bright their surroundings are. Everything is
+relative to local means: calibration drops out.
 """
 
 from collections.abc import Sequence
@@ -31,7 +32,7 @@ LARGEST = 4.0
 """Logarithm of a level against its surroundings, and times by which an amplitude is above its own,
 at most: points are not looked into."""
 COUNT = len(BETWEEN) + 2 * len(OWN) + 2 * CELL**2 + 3
-"""Planes in all."""
+"""Planes in all, without those of the ratio."""
 CONTEXT = AROUND // 2 + NEAR // 2 + SHIFTS
 """Pixels around a cell that they depend on."""
 
@@ -60,7 +61,7 @@ class Levels(NamedTuple):
         return cls(*(plane * known for plane in (rest, logs, place)))
 
 
-def shown(reference: Tensor, secondary: Tensor, known: Tensor) -> Tensor:
+def shown(reference: Tensor, secondary: Tensor, known: Tensor, *, ratios: bool = False) -> Tensor:
     """Describe two amplitudes ``(B, H, W)`` for a net.
 
     Parameters
@@ -69,20 +70,36 @@ def shown(reference: Tensor, secondary: Tensor, known: Tensor) -> Tensor:
         Amplitudes; what is not known is not looked at. Sides are multiples of `CELL`.
     known
         Pixels that both show: 0 or 1.
+    ratios
+        Show the squared logarithm of the ratio as well.
 
     Returns
     -------
     Tensor
-        ``(B, COUNT, H / CELL, W / CELL)``, numbers of the order of one.
+        ``(B, COUNT, H / CELL, W / CELL)``, or as many more as `BETWEEN`; numbers of the order of
+        one.
     """
     one, two = Levels.of(reference, known), Levels.of(secondary, known)
     planes = [
         *_products(one.rest, two.rest, BETWEEN),
+        *(_ratios(one.logs, two.logs, known) if ratios else ()),
         *(plane for each in (one, two) for plane in _products(each.rest, each.rest, OWN)),
     ]
     planes += [cell_sum(plane, CELL) / CELL**2 for plane in (one.place, two.place, known)]
     fine = pixel_unshuffle(torch.stack([one.logs, two.logs], 1), CELL)
     return torch.cat([torch.stack(planes, 1), 0.5 * fine], 1)
+
+
+def _ratios(one: Tensor, other: Tensor, known: Tensor) -> list[Tensor]:
+    """Mean squared logarithm of the ratio over cells at each shift, of what both show."""
+    H, W = one.shape[-2:]
+    wide, there = (pad(plane, (SHIFTS,) * 4) for plane in (other, known))
+    made = []
+    for dy, dx in BETWEEN:
+        cut = (..., slice(SHIFTS + dy, SHIFTS + dy + H), slice(SHIFTS + dx, SHIFTS + dx + W))
+        square = (one - wide[cut]).square_().mul_(known).mul_(there[cut])
+        made.append(cell_sum(square, CELL).div_(CELL**2).clamp_(max=LARGEST))
+    return made
 
 
 def _products(one: Tensor, other: Tensor, shifts: Sequence[tuple[int, int]]) -> list[Tensor]:

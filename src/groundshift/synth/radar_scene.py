@@ -9,7 +9,7 @@ from torch import Tensor
 from groundshift.synth import radar, sentinel1
 from groundshift.synth.backscatter import Backscatter
 from groundshift.synth.decorrelation import Decorrelation, temporal_coherence
-from groundshift.synth.fields import random_field
+from groundshift.synth.fields import from_quantiles, gamma_quantiles, random_field
 from groundshift.synth.landscape import cells
 from groundshift.synth.likeness import ALIKE, backscatter_likeness
 from groundshift.synth.motions import Motion
@@ -19,6 +19,8 @@ from groundshift.synth.texture import Texture
 
 RIGID = ("zero", "offset", "constant")
 """Families that tear nothing."""
+SHAPES, LENGTHS = (0.4, 10.0), (0.3, 8.0)
+"""Of texture: the inverse of its variance, and its correlation length, pixels."""
 LEVELS = (15.0, 500.0)
 """Mean of amplitudes that are whole numbers, least and most."""
 
@@ -38,6 +40,8 @@ class RadarShares(NamedTuple):
     """Share of scenes, but invented land, whose coherence changes from patch to patch."""
     quantised: float = 0.0
     """Share of scenes whose amplitudes are whole numbers."""
+    textured: float = 0.0
+    """Share of the scenes without backscatter to see that have texture all the same."""
 
 
 def render(
@@ -130,7 +134,10 @@ def _surface(
     if plain:
         if patchy:
             gamma = _patches(n, fine, shares.coherence, rng, generator)
-        return Surface(gamma, one, one, none, noise)
+        power = one
+        if shares.textured and rng.random() < shares.textured:
+            power = _texture(n, fine, rng, generator)
+        return Surface(gamma, power, power, none, noise)
     crops = None
     if texture.chance(rng):
         # Detected images bring speckle of their own, which passes for fine texture.
@@ -175,6 +182,13 @@ def _patches(
     low, high = limits
     own = torch.rand(count, generator=generator, device=generator.device)
     return (low + (high - low) * own)[patch]
+
+
+def _texture(n: int, fine: int, rng: np.random.Generator, generator: torch.Generator) -> Tensor:
+    """Draw gamma texture that both dates share: from even ground to towns, from a pixel up."""
+    shape, length = (float(np.exp(rng.uniform(*np.log(limits)))) for limits in (SHAPES, LENGTHS))
+    deviates = random_field((n, n), 0.5, length * fine, generator)
+    return from_quantiles(deviates, gamma_quantiles(shape, generator.device))
 
 
 def _elsewhere(surface: Surface) -> Surface:

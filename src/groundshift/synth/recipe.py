@@ -81,6 +81,9 @@ class Recipe:
     patchy: float = 0.0
     """Share of radar pairs, but those of invented land, whose coherence changes from patch to
     patch, whatever they show, all over `coherence`."""
+    textured: float = 0.0
+    """Share of radar pairs of uniform backscatter that have texture all the same, which both dates
+    share: up to that of towns, where single pixels stand out."""
     quantised: float = 0.0
     """Share of radar pairs whose amplitudes are whole numbers, 15 to 500 on average; products of
     Sentinel-1 have about 30 on water and 100 to 300 on land."""
@@ -110,7 +113,17 @@ class Recipe:
                 f"size={self.size} and seed={self.seed}: pass size={SMALLEST} or more pixels and "
                 "seed=0 or more"
             )
-        for name in ("radar", "plain", "real", "dates", "same", "patchy", "quantised", "lost"):
+        for name in (
+            "radar",
+            "plain",
+            "real",
+            "dates",
+            "same",
+            "patchy",
+            "textured",
+            "quantised",
+            "lost",
+        ):
             if not 0 <= getattr(self, name) <= 1:
                 raise GroundshiftError(f"{name}={getattr(self, name)} is no share; pass 0 to 1")
         for name, (least, most) in RANGES.items():
@@ -196,7 +209,13 @@ def draw(
     lost = bool(rng.random() < recipe.lost)
     if rng.random() < recipe.radar:
         shares = RadarShares(
-            recipe.plain, recipe.coherence, lost, recipe.products, recipe.patchy, recipe.quantised
+            recipe.plain,
+            recipe.coherence,
+            lost,
+            recipe.products,
+            recipe.patchy,
+            recipe.quantised,
+            recipe.textured,
         )
         sample = radar_scene.render(family, ground, recipe.size, shares, texture, rng, generator)
         return Draw(sample, family, "radar", ground, ground)

@@ -38,9 +38,10 @@ DETECTED = Recipe(
     motions=(("zero", 0.3), ("offset", 0.7)),
     radar=1.0,
     products="any",
-    plain=0.2,
-    real=0.3,
+    plain=0.35,
+    real=0.35,
     patchy=0.5,
+    textured=0.6,
     quantised=0.5,
     lost=0.0,
     coherence=(0.0, 1.0),
@@ -99,13 +100,13 @@ PRESETS = {
 }
 PRESETS["voxelmorph-compact"] = replace(PRESETS["voxelmorph-compact"], objective="alike")
 PRESETS["coherence"] = TrainConfig(
-    net=CoherenceConfig(),
+    net=CoherenceConfig(ratios=True),
     recipe=DETECTED,
     objective="coherence",
     guess="none",
     spoiled=0.0,
     batch=8,
-    steps=8_000,
+    steps=10_000,
     single=1.0,
     crop=128,
 )
