@@ -265,7 +265,10 @@ class TestOthers:
     def test_help_counts_the_bands(self, pair, tmp_path, capsys, monkeypatch):
         monkeypatch.setenv("COLUMNS", "250")
         run("track", "--help")
-        assert "five bands, nine with --velocity" in capsys.readouterr().out
+        assert (
+            "five bands, two more with --coherence, four more with --velocity"
+            in capsys.readouterr().out
+        )
         for options, count in (((), 5), (("--velocity",), 9)):
             out = tmp_path / "o.tif"
             assert run("track", *pair, out, "--matcher", MATCHER, "--no-quicklook", *options) == 0

@@ -13,7 +13,7 @@ import xarray as xr
 from groundshift import field, grid, tile
 from groundshift.api import choice, coregistration, guard
 from groundshift.api.choice import is_name
-from groundshift.api.coherent import COMPLEX, Asked, coherence, operator_of
+from groundshift.api.coherent import COMPLEX, NET, Asked, coherence, operator_of
 from groundshift.api.decaying import decay
 from groundshift.api.inputs import (
     check_data,
@@ -53,7 +53,7 @@ def track(  # noqa: PLR0913 - the verb: one keyword for each decision that is th
     coregister: str | None = None,
     stable: xr.DataArray | np.ndarray | None = None,
     radiometry: str | None = None,
-    coherence: str | None = None,
+    coherence: bool | str = False,
     memory: int | None = None,
     device: str = "cpu",
 ) -> xr.Dataset:
@@ -83,9 +83,9 @@ def track(  # noqa: PLR0913 - the verb: one keyword for each decision that is th
     radiometry
         "amplitude", "intensity", "db", "complex" or "optical"; guessed by default.
     coherence
-        Estimator of the coherence of the ground that moved, for radar images: "unet" or another
-        for detected images of :func:`groundshift.coherence`. Adds ``coherence`` and
-        ``sigma_coherence``; none by default.
+        Add ``coherence`` and ``sigma_coherence`` of the ground that moved, of radar images. By a
+        net, or by the name of another estimator for detected images of
+        :func:`groundshift.coherence`.
     memory
         Budget in bytes for the working memory; by default a safe fraction of what is free.
     device
@@ -143,7 +143,8 @@ def track(  # noqa: PLR0913 - the verb: one keyword for each decision that is th
     if strange := guard.unlike(chosen, {**images, "secondary": second}):
         guard.warn(strange)
         unlike = strange
-    operator = _with_coherence(chosen, coherence, kind, (first, second))
+    named = NET if coherence is True else coherence or ""
+    operator = _with_coherence(chosen, named, kind, (first, second))
     planes = tile.map_pair(operator, first, second, centre, **settings)
     result = field.build(
         planes,
@@ -166,10 +167,10 @@ def track(  # noqa: PLR0913 - the verb: one keyword for each decision that is th
 
 
 def _with_coherence(
-    matcher: Matcher, name: str | None, kind: str, pair: tuple[xr.DataArray, xr.DataArray]
+    matcher: Matcher, name: str, kind: str, pair: tuple[xr.DataArray, xr.DataArray]
 ) -> PairOperator:
-    """Return the matcher, with the coherence of what it finds if an estimator is named."""
-    if name is None:
+    """Return the matcher, with the coherence of what it finds by an estimator, if one is named."""
+    if not name:
         return matcher
     if kind == "optical":
         raise ImageError(

@@ -190,7 +190,7 @@ def track(  # noqa: PLR0913 - one option for each decision that is the user's
         coregister=None if coregister is None else coregister.value,
         stable=None if stable is None else io.open_image(stable, nodata=float("nan")),
         radiometry=None if radiometry is None else radiometry.value,
-        coherence="unet" if coherence else None,
+        coherence=coherence,
         memory=None if memory is None else config.parse_size(memory),
         device=device,
     )

@@ -1,4 +1,4 @@
-"""Fields as cloud-optimised GeoTIFF: named bands, five or with velocity nine; NaN is not measured.
+"""Fields as cloud-optimised GeoTIFF: named bands, five and what was added; NaN is not measured.
 
 The bands are described by a VRT over the scratch file, and GDAL's COG driver translates that.
 """
