@@ -13,7 +13,7 @@ import xarray as xr
 from groundshift import field, grid, tile
 from groundshift.api import choice, coregistration, guard
 from groundshift.api.choice import is_name
-from groundshift.api.coherent import COMPLEX, NET, Asked, coherence, operator_of
+from groundshift.api.coherent import COMPLEX, NET, Asked, check_radar, coherence, operator_of
 from groundshift.api.decaying import decay
 from groundshift.api.inputs import (
     check_data,
@@ -27,7 +27,7 @@ from groundshift.api.inputs import (
 from groundshift.api.labelling import labels
 from groundshift.api.simulation import simulate
 from groundshift.coherent import Tracking
-from groundshift.errors import GridError, GroundshiftError, ImageError, MatcherError
+from groundshift.errors import GridError, GroundshiftError, MatcherError
 from groundshift.io import radiometry as kinds
 from groundshift.types import Matcher, PairOperator
 
@@ -172,11 +172,7 @@ def _with_coherence(
     """Return the matcher, with the coherence of what it finds by an estimator, if one is named."""
     if not name:
         return matcher
-    if kind == "optical":
-        raise ImageError(
-            "coherence is that of radar images, and these look optical; if they are radar, say "
-            "what their numbers are with radiometry="
-        )
+    check_radar(kind)
     if name == COMPLEX:
         raise GroundshiftError(
             f"coherence={COMPLEX!r} is not for tracking, which detects the images; choose 'unet', "

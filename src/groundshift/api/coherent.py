@@ -132,11 +132,7 @@ def coherence(  # noqa: PLR0913 - the verb: one keyword for each decision that i
     check_dates(*pair)
     _check_polarisation(*pair)
     kind = radiometry_of(*pair, radiometry)
-    if kind == "optical":
-        raise ImageError(
-            "coherence is that of radar images, and these look optical; if they are radar, say "
-            "what their numbers are with radiometry="
-        )
+    check_radar(kind)
     for image, role in zip(pair, ("reference", "secondary"), strict=True):
         check_data(image, role)
     asked = Asked(window, stride, looks, normalise)
@@ -174,6 +170,15 @@ def coherence(  # noqa: PLR0913 - the verb: one keyword for each decision that i
             "history": history_of(steps),
         },
     )
+
+
+def check_radar(kind: str) -> None:
+    """Refuse images that have no coherence."""
+    if kind == "optical":
+        raise ImageError(
+            "coherence is that of radar images, and these look optical; if they are radar, say "
+            "what their numbers are with radiometry="
+        )
 
 
 class Asked(NamedTuple):

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from groundshift.cli.common import Verbose, band_of, check_out, picture_of, start
+from groundshift.cli.common import Verbose, band_of, check_out, finish_map, picture_of, start
 from groundshift.cli.track import Radiometry
 
 
@@ -86,8 +86,7 @@ def coherence(  # noqa: PLR0913 - one option for each decision that is the user'
     start(verbose=verbose)
     picture = picture_of(out) if quicklook else None
     check_out(out, [reference, secondary], picture)
-    from groundshift import api, config, io, tile
-    from groundshift.cli import report
+    from groundshift import api, config, io
 
     options = {"band": band_of(band), "nodata": nodata}
     first, second = (io.open_image(name, **options) for name in (reference, secondary))
@@ -103,16 +102,4 @@ def coherence(  # noqa: PLR0913 - one option for each decision that is the user'
         memory=None if memory is None else config.parse_size(memory),
         device=device,
     )
-    with tile.computing():
-        io.save(result, out)
-    written = io.open_field(out)
-    wrote = [str(out)]
-    if picture is not None:
-        from groundshift import plot
-
-        with tile.computing(progress=False):
-            plot.coherence_quicklook(written, picture)
-        wrote.append(str(picture))
-    for line in report.coherence(written):
-        typer.echo(line)
-    typer.echo(f"wrote       {', '.join(wrote)}")
+    finish_map(result, out, picture, "coherence")

@@ -68,6 +68,26 @@ def finish(result: Any, out: Path, reference: Any | None) -> Any:
     return written
 
 
+def finish_map(result: Any, out: Path, picture: Path | None, name: str) -> None:
+    """Do the same with a map of `name`: of coherence, or of its decay."""
+    from groundshift import io, tile
+    from groundshift.cli import report
+
+    with tile.computing():
+        io.save(result, out)
+    written = io.open_field(out)
+    wrote = [str(out)]
+    if picture is not None:
+        from groundshift import plot
+
+        with tile.computing(progress=False):
+            getattr(plot, f"{name}_quicklook")(written, picture)
+        wrote.append(str(picture))
+    for line in getattr(report, name)(written):
+        typer.echo(line)
+    typer.echo(f"wrote       {', '.join(wrote)}")
+
+
 def picture_of(out: Path) -> Path:
     """Return where the quicklook of a result goes: beside it, and each result has its own.
 

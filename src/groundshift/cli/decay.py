@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from groundshift.cli.common import Verbose, band_of, check_out, picture_of, start
+from groundshift.cli.common import Verbose, band_of, check_out, finish_map, picture_of, start
 from groundshift.cli.track import Radiometry
 from groundshift.errors import GroundshiftError
 
@@ -61,8 +61,7 @@ def decay(  # noqa: PLR0913 - one option for each decision that is the user's
     check_out(out, paths, picture)
     if not paths:
         raise GroundshiftError("there are no images before OUT; give three dates or more")
-    from groundshift import api, config, io, tile
-    from groundshift.cli import report
+    from groundshift import api, config, io
 
     opened = [io.open_image(path, band=band_of(band)) for path in paths]
     result = api.decay(
@@ -74,16 +73,4 @@ def decay(  # noqa: PLR0913 - one option for each decision that is the user's
         memory=None if memory is None else config.parse_size(memory),
         device=device,
     )
-    with tile.computing():
-        io.save(result, out)
-    written = io.open_field(out)
-    wrote = [str(out)]
-    if picture is not None:
-        from groundshift import plot
-
-        with tile.computing(progress=False):
-            plot.decay_quicklook(written, picture)
-        wrote.append(str(picture))
-    for line in report.decay(written):
-        typer.echo(line)
-    typer.echo(f"wrote       {', '.join(wrote)}")
+    finish_map(result, out, picture, "decay")
