@@ -1,0 +1,10 @@
+"""Displacements of pairs of dates to displacements of dates; torch alone, no dates and no files.
+
+A pair ``(i, j)`` measures ``u[j] - u[i]``, where ``u`` is where the ground is at each date.
+"""
+
+from groundshift.inversion.network import Network
+from groundshift.inversion.robust import LOSSES
+from groundshift.inversion.solve import History, Inversion, invert
+
+__all__ = ["LOSSES", "History", "Inversion", "Network", "invert"]
