@@ -87,6 +87,18 @@ def test_it_is_weighted_least_squares_on_what_was_measured(reference: int, compo
     assert cut_off > 5
 
 
+def test_sigma_of_a_pair_is_that_of_its_first_date_as_the_reference() -> None:
+    network = Network(DATES, PAIRS)
+    observed = normal(len(PAIRS), 2, 20, seed=22)
+    observed[4, :, 3] = torch.nan
+    sigma = 0.2 + uniform(len(PAIRS), 1, 20, seed=23)
+    between = invert(network, YEARS, observed, sigma, how=PLAIN, between=True).between
+    for m in (0, 5, 20, len(PAIRS) - 1):
+        first, second = PAIRS[m]
+        moved = invert(network, YEARS, observed, sigma, how=PLAIN, reference=first)
+        torch.testing.assert_close(between[m], moved.sigma[second])
+
+
 def test_sigma_that_both_components_share_is_that_of_each() -> None:
     network = Network(DATES, PAIRS)
     observed = normal(len(PAIRS), 2, 30, seed=8)

@@ -66,6 +66,10 @@ class History(NamedTuple):
     misfit: Tensor
     """Standard deviation of the residuals in units of those given, ``(pixels,)``; NaN where the
     pairs are no more than the dates need."""
+    between: Tensor
+    """Standard deviation of ``position[j] - position[i]`` of each pair, ``(pairs, components,
+    pixels)``: smaller than that of both dates, whose errors have much in common. Empty unless asked
+    for."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,7 @@ def invert(
     *,
     reference: int = 0,
     how: Inversion = Inversion(),
+    between: bool = False,
 ) -> History:
     """Solve for the position at each date, pixel by pixel.
 
@@ -116,6 +121,8 @@ def invert(
         large they are follows from the residuals.
     reference
         Date whose position is 0.
+    between
+        Also tell how sure the displacement of each pair is.
 
     Raises
     ------
@@ -129,7 +136,9 @@ def invert(
         expected = _expected(system, _sample(observed, sigma), years)
     pixels = observed.shape[-1]
     cuts = [slice(start, start + PIXELS) for start in range(0, max(1, pixels), PIXELS)]
-    parts = (_run(system, _pixels(observed, sigma, cut), expected, how) for cut in cuts)
+    parts = (
+        _run(system, _pixels(observed, sigma, cut), expected, how, between=between) for cut in cuts
+    )
     first = next(parts)
     whole = History(*(plane.new_empty(*plane.shape[:-1], pixels) for plane in first))
     for cut, part in zip(cuts, chain([first], parts), strict=True):
@@ -219,7 +228,9 @@ def _steps(loss: str, components: int, expected: float | None, wanted: float | N
     return [*((weigh, expected) for weigh in found), *([(last, wanted)] * POLISHES)]
 
 
-def _run(system: System, pixels: _Pixels, expected: float | None, how: Inversion) -> History:
+def _run(
+    system: System, pixels: _Pixels, expected: float | None, how: Inversion, *, between: bool
+) -> History:
     """Solve a block of pixels."""
     trust, fit = pixels.measured.to(pixels.observed.dtype), None
     steps = _steps(how.loss, pixels.observed.shape[1], expected, how.smoothness)
@@ -235,7 +246,7 @@ def _run(system: System, pixels: _Pixels, expected: float | None, how: Inversion
     fit = _fit(system, pixels, trust, how.smoothness, last, fit)
     if how.smoothness is not None and not how.bridge:
         last = _linked(system, trust > 0, bridge=False)
-    return _history(system, pixels, trust, fit, last)
+    return _history(system, pixels, trust, fit, last, between=between)
 
 
 def _fit(
@@ -309,17 +320,27 @@ def _linked(system: System, trusted: Tensor, *, bridge: bool) -> Tensor:
     return known
 
 
-def _history(system: System, pixels: _Pixels, trust: Tensor, fit: _Fit, linked: Tensor) -> History:
-    spread = (normal.variances(system, fit.factor) * (fit.variance / fit.assumed)).sqrt()
+def _history(
+    system: System, pixels: _Pixels, trust: Tensor, fit: _Fit, linked: Tensor, *, between: bool
+) -> History:
+    scale = fit.variance / fit.assumed
     redundant = pixels.measured.sum(0) > linked.sum(0) - 1
     # Nothing tells how large errors are where none was given and no pair repeats another.
     known = linked if pixels.given else linked & redundant
     shape = fit.position.shape
+    spread = (normal.variances(system, fit.factor) * scale).sqrt().expand(shape)
+    pairs = fit.position[:0]
+    if between:
+        first, second = torch.tensor(system.network.pairs).T
+        both = (known[first] & known[second])[:, None]
+        pairs = (normal.spreads(system, fit.factor) * scale).clamp(min=0).sqrt()
+        pairs = pairs.expand(-1, *shape[1:]).where(both, torch.nan)
     return History(
         fit.position.where(linked[:, None], torch.nan),
-        spread.expand(shape).where(known[:, None], torch.nan),
+        spread.where(known[:, None], torch.nan),
         trust.where(pixels.measured, torch.nan),
         fit.variance.sqrt().where(redundant, torch.nan),
+        pairs,
     )
 
 

@@ -104,15 +104,20 @@ def variances(system: System, factor: Factor) -> Tensor:
     return _dated(system, elimination.invert(factor)[0])
 
 
+def spreads(system: System, factor: Factor) -> Tensor:
+    """Return the variance of what each pair says in the end, ``(pairs, ..., pixels)``."""
+    first, second = _ends(system)
+    diagonal, links = (_ended(plane) for plane in elimination.invert(factor))
+    both = diagonal[system.place[first]] + diagonal[system.place[second]]
+    return both.sub_(links[system.entry], alpha=2)
+
+
 def leverage(system: System, factor: Factor, weights: Tensor) -> Tensor:
     """Return the number of unknowns that the pairs determine, ``(pixels,)``.
 
     It is that of the dates, or less where something else ties them; of all components the mean.
     """
-    first, second = _ends(system)
-    diagonal, links = (_ended(plane) for plane in elimination.invert(factor))
-    spread = diagonal[system.place[first]] + diagonal[system.place[second]]
-    return (weights * spread.sub_(links[system.entry], alpha=2)).sum(0).mean(0)
+    return (weights * spreads(system, factor)).sum(0).mean(0)
 
 
 def fitted(network: Network, position: Tensor) -> Tensor:
