@@ -1,0 +1,119 @@
+"""Fit a motion of a few terms to the pairs of a stack, pixel by pixel."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from groundshift.errors import GroundshiftError
+from groundshift.inversion import robust
+from groundshift.inversion.network import Network
+from groundshift.inversion.terms import Term
+
+STEPS = 8
+"""Iterations of weights."""
+STARTS = 3
+"""Of these without a biweight."""
+WORST = 1e-10
+"""Ratio of eigenvalues below which pairs do not tell the terms apart."""
+
+
+class Fitted(NamedTuple):
+    """Numbers that describe the motion."""
+
+    value: Tensor
+    """``(numbers, components, pixels)``; NaN where the pairs do not determine all of them."""
+    sigma: Tensor
+    """Standard deviations, of that shape."""
+    misfit: Tensor
+    """Standard deviation of the residuals in units of those given, ``(pixels,)``."""
+
+
+def fit(
+    network: Network,
+    years: Tensor,
+    terms: Sequence[Term],
+    observed: Tensor,
+    sigma: Tensor,
+    *,
+    outliers: bool = True,
+) -> Fitted:
+    """Fit terms by weighted least squares, in the end without what contradicts them.
+
+    Parameters
+    ----------
+    years
+        Of each date, ``(dates,)``.
+    observed, sigma
+        What the pairs measured and its standard deviation, ``(pairs, components, pixels)``; NaN is
+        not measured.
+    outliers
+        Leave out pairs that are far from the fit, by a biweight.
+
+    Raises
+    ------
+    GroundshiftError
+        If no stack of these dates tells the terms apart.
+    """
+    motion = torch.cat([term(years.to(observed.dtype)) for term in terms], 1)
+    first, second = torch.tensor(network.pairs, device=observed.device).T
+    design = motion[second] - motion[first]
+    size = design.pow(2).sum(0).sqrt()
+    if bool((size == 0).any()) or _ratio(design / size) < WORST:
+        raise GroundshiftError(
+            f"the {len(network.pairs)} pairs do not tell {len(size)} terms of motion apart; give "
+            "fewer terms, or dates that differ by more"
+        )
+    design = design / size
+    measured = (torch.isfinite(observed) & torch.isfinite(sigma)).all(1)
+    inverse = torch.where(measured[:, None], sigma**-2, 0.0)
+    known = torch.where(measured[:, None], observed, 0.0)
+    components = observed.shape[1]
+    trust = measured.to(observed.dtype)
+    variance = torch.ones_like(trust[0])
+    for step in range(STEPS if outliers else 0):
+        value, _ = _solve(design, trust[:, None] * inverse, known)
+        squares = _squares(design, value, known, inverse)
+        unknowns = torch.full_like(variance, len(size))
+        if step == 0:
+            left = (measured.sum(0) - len(size)).clamp(min=1)
+            variance = squares.sum(0) / (components * left)
+        else:
+            variance = robust.variance(squares, measured, unknowns, components, variance)
+        variance = variance.clamp(min=1)
+        distance = (squares / variance).sqrt()
+        weigh = robust.l1 if step < STARTS else robust.tukey
+        trust = weigh(distance, components) * measured
+    value, spread = _solve(design, trust[:, None] * inverse, known)
+    left = measured.sum(0) - len(size)
+    if not outliers:
+        squares = _squares(design, value, known, inverse)
+        variance = squares.sum(0) / (components * left.clamp(min=1))
+    misfit = variance.sqrt().where(left > 0, torch.nan)
+    spread = spread * variance.clamp(min=1).sqrt()
+    return Fitted(value / size[:, None, None], spread / size[:, None, None], misfit)
+
+
+def _solve(design: Tensor, weights: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+    """Return numbers and their standard deviations, ``(numbers, components, pixels)``."""
+    weights = weights.expand(known.shape)
+    normal = torch.einsum("mp,mq,mcx->cxpq", design, design, weights)
+    right = torch.einsum("mp,mcx->cxp", design, weights * known)
+    values, vectors = torch.linalg.eigh(normal)
+    good = values[..., 0] > WORST * values[..., -1].clamp(min=1e-300)
+    inverse = (vectors / values.clamp(min=1e-300)[..., None, :]) @ vectors.mT
+    solved = (inverse @ right[..., None])[..., 0].where(good[..., None], torch.nan)
+    spread = inverse.diagonal(dim1=-2, dim2=-1).sqrt().where(good[..., None], torch.nan)
+    return solved.permute(2, 0, 1), spread.permute(2, 0, 1)
+
+
+def _squares(design: Tensor, value: Tensor, known: Tensor, inverse: Tensor) -> Tensor:
+    """Squared distances, ``(pairs, pixels)``; 0 where nothing was measured or could be solved."""
+    residual = torch.einsum("mp,pcx->mcx", design, value.nan_to_num()) - known
+    return (residual**2 * inverse).sum(1)
+
+
+def _ratio(design: Tensor) -> float:
+    values = torch.linalg.eigvalsh(design.T @ design)
+    return float(values[0] / values[-1])
