@@ -14,6 +14,7 @@ from PIL import Image
 
 from groundshift import field, plot
 from groundshift.errors import OutputError
+from groundshift.plot import fields
 
 NORTH_UP = GeoBox((60, 80), Affine(10, 0, 5e5, 0, -10, 4e6), "EPSG:32633")
 SOUTH_UP = GeoBox((60, 80), Affine(10, 0, 5e5, 0, 10, 4e6 - 600), "EPSG:32633")
@@ -70,7 +71,7 @@ def test_the_map_is_the_right_way_up():
     """North-up and south-up rows of one map give one picture."""
     up = make(NORTH_UP)
     turned = make(SOUTH_UP, **{n: np.flipud(p) for n, p in _planes(up).items()})
-    one, other = plot._view(up), plot._view(turned)
+    one, other = fields._view(up), fields._view(turned)
     np.testing.assert_allclose(one.dx, other.dx)
     np.testing.assert_allclose(one.dy, other.dy, rtol=1e-5)
     assert one.extent == other.extent
@@ -83,18 +84,18 @@ def _planes(dataset):
 
 def test_the_reference_lies_where_the_field_is():
     dataset, image = make(NORTH_UP), reference(NORTH_UP)
-    pixels, extent = plot._backdrop(image, dataset)
-    assert extent == plot._view(dataset).extent
+    pixels, extent = fields._backdrop(image, dataset)
+    assert extent == fields._view(dataset).extent
     np.testing.assert_array_equal(pixels, image.values)
     larger = reference(NORTH_UP.pad(50))
-    pixels, extent = plot._backdrop(larger, dataset)
+    pixels, extent = fields._backdrop(larger, dataset)
     assert pixels.shape == (60, 80)
-    assert extent == pytest.approx(plot._view(dataset).extent)
+    assert extent == pytest.approx(fields._view(dataset).extent)
 
 
 def test_a_reference_on_another_map_is_left_out(tmp_path):
     image = reference(PIXELS)
-    assert plot._backdrop(image, make(NORTH_UP)) is None
+    assert fields._backdrop(image, make(NORTH_UP)) is None
     plot.quicklook(make(NORTH_UP), tmp_path / "a.png", reference=image)
 
 
@@ -111,7 +112,7 @@ def test_the_share_is_that_of_all_cells():
     dx[1] = np.nan
     names = ("dy", "sigma_dy", "sigma_dx", "score")
     planes = dict.fromkeys(names, np.zeros_like(dx)) | {"dx": dx}
-    view = plot._view(field.build(planes, PIXELS.zoom_to((2500, 4)), stride=1))
+    view = fields._view(field.build(planes, PIXELS.zoom_to((2500, 4)), stride=1))
     assert np.isfinite(view.dx).all()
     assert view.share == pytest.approx(1 - 1 / 2500)
 
@@ -134,7 +135,7 @@ def test_only_a_sample_is_read(tmp_path):
     geobox = GeoBox((5000, 6000), Affine(10, 0, 5e5, 0, -10, 4e6), "EPSG:32633")
     names = ("dy", "dx", "sigma_dy", "sigma_dx", "score")
     dataset = field.build(dict.fromkeys(names, plane), geobox, stride=1)
-    view = plot._view(dataset)
+    view = fields._view(dataset)
     assert view.dx.shape == (1000, 1000)
     assert most <= 500 * 500
 
@@ -156,4 +157,4 @@ def test_where_nothing_can_be_written(tmp_path):
     ("value", "nice"), [(0.13, 0.1), (0.34, 0.5), (7, 5), (8.1, 10), (1800, 2000)]
 )
 def test_arrows_have_round_lengths(value, nice):
-    assert plot._nice(value) == pytest.approx(nice)
+    assert fields._nice(value) == pytest.approx(nice)
