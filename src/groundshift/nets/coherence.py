@@ -1,9 +1,9 @@
 """A residual U-Net that regresses coherence and its standard deviation from two detected images.
 
 After Sica, Pulella and Schmitt (2026), who train one on coherence estimated from complex images.
-This one sees products at small shifts (:mod:`groundshift.nets.lagged`), works on cells of 2 x 2
-pixels, and says how sure it is: no variance of what lies between 0 and 1 is above ``g (1 - g)``,
-and the net tells the share of it.
+This one sees products and ratios at small shifts (:mod:`groundshift.nets.lagged`), works on cells
+of 2 x 2 pixels, and says how sure it is: no variance of what lies between 0 and 1 is above
+``g (1 - g)``, and the net tells the share of it.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pixel_shuffle
 
-from groundshift.nets.lagged import BETWEEN, CELL, CONTEXT, COUNT, shown
+from groundshift.nets.lagged import CELL, CONTEXT, COUNT, shown
 from groundshift.nets.layers import known_alone, masked, twice
 from groundshift.nets.spans import Span, reach_of
 from groundshift.nets.unet import narrowed
@@ -32,8 +32,6 @@ class CoherenceConfig:
 
     width: float = 1.0
     """Times as many channels as `WIDTHS`."""
-    ratios: bool = False
-    """Whether the net is shown ratios of both images: they tell texture from coherence."""
     name: Literal["coherence"] = "coherence"
 
 
@@ -70,7 +68,7 @@ class CoherenceNet(nn.Module):
         super().__init__()
         self.config = config
         widths = narrowed(WIDTHS, config.width)
-        inside = (COUNT + len(BETWEEN) * config.ratios, *widths)
+        inside = (COUNT, *widths)
         self.enter = nn.ModuleList(
             nn.Conv2d(n, m, 3 if level == 0 else 2, 1 if level == 0 else 2, int(level == 0))
             for level, (n, m) in enumerate(zip(inside, widths, strict=False))
@@ -87,7 +85,7 @@ class CoherenceNet(nn.Module):
         seen = torch.isfinite(reference) & torch.isfinite(secondary)
         seen &= (reference > 0) & (secondary > 0)
         known = seen.to(reference.dtype)
-        x = shown(reference, secondary, known, ratios=self.config.ratios)
+        x = shown(reference, secondary, known)
         x = x.contiguous(memory_format=torch.channels_last)
         cells = torch.nn.functional.max_pool2d(known[:, None], CELL)
         masks = known_alone(cells, len(WIDTHS))

@@ -31,8 +31,8 @@ NEAR, AROUND = 7, 33
 LARGEST = 4.0
 """Logarithm of a level against its surroundings, and times by which an amplitude is above its own,
 at most: points are not looked into."""
-COUNT = len(BETWEEN) + 2 * len(OWN) + 2 * CELL**2 + 3
-"""Planes in all, without those of the ratio."""
+COUNT = 2 * len(BETWEEN) + 2 * len(OWN) + 2 * CELL**2 + 3
+"""Planes in all."""
 CONTEXT = AROUND // 2 + NEAR // 2 + SHIFTS
 """Pixels around a cell that they depend on."""
 
@@ -61,7 +61,7 @@ class Levels(NamedTuple):
         return cls(*(plane * known for plane in (rest, logs, place)))
 
 
-def shown(reference: Tensor, secondary: Tensor, known: Tensor, *, ratios: bool = False) -> Tensor:
+def shown(reference: Tensor, secondary: Tensor, known: Tensor) -> Tensor:
     """Describe two amplitudes ``(B, H, W)`` for a net.
 
     Parameters
@@ -70,19 +70,16 @@ def shown(reference: Tensor, secondary: Tensor, known: Tensor, *, ratios: bool =
         Amplitudes; what is not known is not looked at. Sides are multiples of `CELL`.
     known
         Pixels that both show: 0 or 1.
-    ratios
-        Show the squared logarithm of the ratio as well.
 
     Returns
     -------
     Tensor
-        ``(B, COUNT, H / CELL, W / CELL)``, or as many more as `BETWEEN`; numbers of the order of
-        one.
+        ``(B, COUNT, H / CELL, W / CELL)``, numbers of the order of one.
     """
     one, two = Levels.of(reference, known), Levels.of(secondary, known)
     planes = [
         *_products(one.rest, two.rest, BETWEEN),
-        *(_ratios(one.logs, two.logs, known) if ratios else ()),
+        *_ratios(one.logs, two.logs, known),
         *(plane for each in (one, two) for plane in _products(each.rest, each.rest, OWN)),
     ]
     planes += [cell_sum(plane, CELL) / CELL**2 for plane in (one.place, two.place, known)]

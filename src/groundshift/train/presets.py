@@ -100,7 +100,7 @@ PRESETS = {
 }
 PRESETS["voxelmorph-compact"] = replace(PRESETS["voxelmorph-compact"], objective="alike")
 PRESETS["coherence"] = TrainConfig(
-    net=CoherenceConfig(ratios=True),
+    net=CoherenceConfig(),
     recipe=DETECTED,
     objective="coherence",
     guess="none",
