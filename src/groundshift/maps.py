@@ -21,6 +21,8 @@ class Kind(NamedTuple):
     """That makes it."""
     attrs: dict[str, dict[str, str]]
     """Attributes of every variable."""
+    step: float | None = None
+    """Values are multiples of it: digits that mean nothing cannot be compressed."""
 
 
 COHERENCE = Kind(
@@ -39,6 +41,7 @@ COHERENCE = Kind(
             "units": "1",
         },
     },
+    step=1 / 4096,  # the least sigma has 40 of them; a third of the file
 )
 DECAY = Kind(
     "groundshift-decay/1",
@@ -100,7 +103,7 @@ def build(
     encoding = {} if grid.crs is None else {"grid_mapping": "spatial_ref"}
     return xr.Dataset(
         {
-            name: (("y", "x"), named[name].astype(np.float32), dict(attrs_of), dict(encoding))
+            name: (("y", "x"), _stepped(named[name], kind.step), dict(attrs_of), dict(encoding))
             for name, attrs_of in kind.attrs.items()
         },
         coords=coordinates(grid)
@@ -117,6 +120,11 @@ def build(
             **attrs,
         },
     )
+
+
+def _stepped(plane: Any, step: float | None) -> Any:
+    plane = plane.astype(np.float32)
+    return plane if step is None else (plane / np.float32(step)).round() * np.float32(step)
 
 
 def kind_of(dataset: xr.Dataset) -> Kind | None:

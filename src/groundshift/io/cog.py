@@ -36,13 +36,18 @@ OPTIONS: dict[str, Any] = {
     "bigtiff": "IF_SAFER",
     "num_threads": "ALL_CPUS",
 }
+ENVIRONMENT: dict[str, Any] = {
+    "GDAL_VRT_ENABLE_RAWRASTERBAND": "YES",
+    # Overviews are kept uncompressed until they are copied: half of the time in all.
+    "COG_TMP_COMPRESSION": "NONE",
+}
 
 
 def write(path: Path, dataset: xr.Dataset, planes: dict[str, Scratch]) -> None:
     """Write `planes` with the coordinates and attributes of `dataset`."""
     vrt = path.with_suffix(".vrt")
     vrt.write_bytes(Xml.tostring(describe(dataset, planes)))
-    with environment(), rasterio.Env(GDAL_VRT_ENABLE_RAWRASTERBAND="YES"):
+    with environment(), rasterio.Env(**ENVIRONMENT):
         rasterio.shutil.copy(str(vrt), str(path), driver="COG", **OPTIONS)
     _verify(path, planes)
 

@@ -34,8 +34,8 @@ def save(dataset: xr.Dataset, path: str | os.PathLike[str], *, overwrite: bool =
     ``.tif`` is a cloud-optimised GeoTIFF with named bands, ``.nc`` is netCDF, ``.zarr`` is Zarr
     version 3, both after the CF conventions. Everything is computed once, with dask's scheduler as
     the caller has set it, into a hidden folder beside the output, which appears when it is complete
-    and under no other circumstances. Memory holds a few tiles; the disk needs about twice the size
-    of the result for a while.
+    and under no other circumstances. Memory holds a few tiles; the disk needs up to three times the
+    size of the result for a while.
 
     Raises
     ------
