@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from groundshift.errors import GroundshiftError
-from groundshift.inversion import History, Inversion, Network, invert
+from groundshift.inversion import History, Inversion, Network, expectation, invert
 
 PLAIN = Inversion("none")
 DATES = 14
@@ -203,6 +203,20 @@ def test_smoothness_bridges_a_gap_only_when_asked_to() -> None:
     assert float(joined.sigma[10].mean()) > 3 * float(joined.sigma[9].mean())
 
 
+def test_expectations_that_were_found_before_are_those_that_are_found() -> None:
+    network = Network(DATES, PAIRS)
+    observed = pairs_of(network, truth_of(YEARS, 2, 60)) + 0.1 * normal(len(PAIRS), 2, 60, seed=24)
+    rate = expectation(network, YEARS, observed)
+    assert rate is not None
+    for one, other in zip(
+        invert(network, YEARS, observed),
+        invert(network, YEARS, observed, how=Inversion(expected=rate)),
+        strict=True,
+    ):
+        torch.testing.assert_close(one, other, equal_nan=True, rtol=0, atol=0)
+    assert expectation(Network(2, ((0, 1),)), YEARS[:2], observed[:1]) is None
+
+
 def test_a_date_of_one_pair_is_measured() -> None:
     network = Network(4, ((0, 1), (1, 2), (0, 2), (2, 3)))
     observed = torch.tensor([1.0, 1.0, 2.0, 5.0]).double().view(4, 1, 1)
@@ -249,7 +263,8 @@ def test_blocks_of_pixels_leave_no_trace(monkeypatch: pytest.MonkeyPatch) -> Non
     network = Network(DATES, PAIRS)
     observed = normal(len(PAIRS), 2, 50, seed=21)
     whole = invert(network, YEARS, observed)
-    monkeypatch.setattr(solve, "PIXELS", 7)
+    monkeypatch.setattr(solve, "FEWEST", 7)
+    monkeypatch.setattr(solve, "AT_ONCE", 1)
     for one, other in zip(whole, invert(network, YEARS, observed), strict=True):
         torch.testing.assert_close(one, other, equal_nan=True)
 

@@ -4,8 +4,9 @@ A pair ``(i, j)`` measures ``u[j] - u[i]``, where ``u`` is where the ground is a
 """
 
 from groundshift.inversion.agreement import agree
+from groundshift.inversion.expected import expectation
 from groundshift.inversion.network import Network
 from groundshift.inversion.robust import LOSSES
 from groundshift.inversion.solve import History, Inversion, invert
 
-__all__ = ["LOSSES", "History", "Inversion", "Network", "agree", "invert"]
+__all__ = ["LOSSES", "History", "Inversion", "Network", "agree", "expectation", "invert"]
