@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from groundshift.api import coherence as coherence
     from groundshift.api import decay as decay
+    from groundshift.api import invert as invert
     from groundshift.api import labels as labels
     from groundshift.api import simulate as simulate
     from groundshift.api import track as track
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "coherence": "groundshift.api",
     "decay": "groundshift.api",
+    "invert": "groundshift.api",
     "labels": "groundshift.api",
     "open_field": "groundshift.io",
     "open_image": "groundshift.io",
@@ -38,6 +40,7 @@ _HOMES = {
 __all__ = [
     "coherence",
     "decay",
+    "invert",
     "labels",
     "open_field",
     "open_image",

@@ -24,6 +24,7 @@ from groundshift.api.inputs import (
     source_of,
     time_of,
 )
+from groundshift.api.inverting import invert
 from groundshift.api.labelling import labels
 from groundshift.api.simulation import simulate
 from groundshift.coherent import Tracking
@@ -31,7 +32,7 @@ from groundshift.errors import GridError, GroundshiftError, MatcherError
 from groundshift.io import radiometry as kinds
 from groundshift.types import Matcher, PairOperator
 
-__all__ = ["coherence", "decay", "is_name", "labels", "simulate", "track"]
+__all__ = ["coherence", "decay", "invert", "is_name", "labels", "simulate", "track"]
 
 log = logging.getLogger(__name__)
 

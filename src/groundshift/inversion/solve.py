@@ -42,7 +42,7 @@ from groundshift.inversion.reweighted import (
 )
 from groundshift.inversion.system import System
 
-AT_ONCE, FEWEST = 8_000_000, 256
+AT_ONCE, FEWEST = 4_000_000, 256
 """Numbers of pairs and of the factor that are worked on at once, and the fewest pixels."""
 KEPT = 0.01
 """Weight below which a pair is left out in the end."""

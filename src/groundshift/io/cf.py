@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 from dask import config
 
-from groundshift.io.scratch import TYPE, Scratch
+from groundshift.io.scratch import TYPE, Scratch, plane_name
 
 CHUNK = 512
 OVERHEAD = 1 << 20
@@ -22,15 +22,14 @@ TIME = {"units": "seconds since 1970-01-01 00:00:00", "dtype": "float64", "_Fill
 
 def write_netcdf(path: Path, dataset: xr.Dataset, planes: dict[str, Scratch]) -> None:
     """Write one compressed HDF5 file."""
-    reserve(path.with_suffix(".reserve"), sum(dataset[name].nbytes for name in planes))
+    reserve(path.with_suffix(".reserve"), sum(v.nbytes for v in dataset.data_vars.values()))
     ready = prepare(dataset, planes)
-    for name in planes:
-        chunks = tuple(min(CHUNK, n) for n in ready[name].shape)
+    for name in dataset.data_vars:
         ready[name].encoding |= {
             "zlib": True,
             "complevel": 4,
             "shuffle": True,
-            "chunksizes": chunks,
+            "chunksizes": _chunks(ready[name].shape),
         }
     with config.set(scheduler="synchronous"):
         ready.to_netcdf(path, engine="h5netcdf")
@@ -41,8 +40,8 @@ def write_zarr(path: Path, dataset: xr.Dataset, planes: dict[str, Scratch]) -> N
     from zarr.errors import ZarrUserWarning  # not above: zarr takes long to import
 
     ready = prepare(dataset, planes)
-    for name in planes:
-        ready[name].encoding["chunks"] = tuple(min(CHUNK, n) for n in ready[name].shape)
+    for name in dataset.data_vars:
+        ready[name].encoding["chunks"] = _chunks(ready[name].shape)
     with config.set(scheduler="synchronous"), warnings.catch_warnings():
         # Not part of version 3, which zarr warns of: who does not know them reads on without.
         warnings.filterwarnings("ignore", "Consolidated metadata", ZarrUserWarning)
@@ -60,8 +59,8 @@ def reserve(path: Path, size: int) -> None:
 
 def prepare(dataset: xr.Dataset, planes: dict[str, Scratch]) -> xr.Dataset:
     """Return the dataset as it goes to disk: from the scratch file, in units that CF knows."""
-    ready = dataset.drop_vars([name for name in dataset.data_vars if name not in planes]).copy()
-    for name, plane in planes.items():
+    ready = dataset.copy()
+    for name in [str(name) for name in dataset.data_vars]:
         variable = ready[name].variable
         attrs = dict(variable.attrs)
         if attrs["units"] in UNITS:
@@ -69,23 +68,35 @@ def prepare(dataset: xr.Dataset, planes: dict[str, Scratch]) -> xr.Dataset:
                 " year-1", " per year"
             )
             attrs["units"] = UNITS[attrs["units"]]
-        data = da.from_array(
-            plane,
-            chunks=(CHUNK, CHUNK),  # type: ignore[arg-type] - its annotation forgets tuples
-            meta=np.empty((0, 0), TYPE),
-            lock=False,
-        )
+        if variable.ndim == 2:
+            data = _lazy(planes[name])
+        else:
+            data = da.stack([_lazy(planes[plane_name(name, k)]) for k in range(len(variable))])
         encoding: dict[str, Any] = {"_FillValue": np.float32("nan")}
         if "spatial_ref" in ready.coords:
             encoding["grid_mapping"] = "spatial_ref"
-        ready[name] = xr.Variable(("y", "x"), data, attrs, encoding)
+        ready[name] = xr.Variable(variable.dims, data, attrs, encoding)
     for name in ("y", "x"):
         # CF: coordinates have no missing values.
         ready[name].encoding = {"_FillValue": None, "dtype": "float64"}
-    for name in ("reference_time", "secondary_time"):
+    for name in ("time", "reference_time", "secondary_time"):
         if name in ready.coords:
             ready[name].encoding = dict(TIME)
     return ready
+
+
+def _lazy(plane: Scratch) -> da.Array:
+    return da.from_array(
+        plane,
+        chunks=(CHUNK, CHUNK),  # type: ignore[arg-type] - its annotation forgets tuples
+        meta=np.empty((0, 0), TYPE),
+        lock=False,
+    )
+
+
+def _chunks(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Chunk planes; those of a stack one by one."""
+    return (*(1 for _ in shape[:-2]), *(min(CHUNK, n) for n in shape[-2:]))
 
 
 def restore(dataset: xr.Dataset) -> xr.Dataset:

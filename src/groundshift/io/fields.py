@@ -12,10 +12,10 @@ import dask.array as da
 import xarray as xr
 from rasterio.errors import RasterioError
 
-from groundshift import field, maps
+from groundshift import field, maps, timeseries
 from groundshift.errors import ImageError, OutputError
 from groundshift.io import cf, cog
-from groundshift.io.scratch import TYPE, Scratch, cannot_write, compute_into
+from groundshift.io.scratch import TYPE, Scratch, cannot_write, compute_into, plane_name
 
 log = logging.getLogger(__name__)
 
@@ -29,13 +29,13 @@ WRITERS: dict[str, Writer] = {
 
 
 def save(dataset: xr.Dataset, path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
-    """Compute a field or a map, tile by tile, and write it; the suffix says how.
+    """Compute a field, a map or a stack, tile by tile, and write it; the suffix says how.
 
     ``.tif`` is a cloud-optimised GeoTIFF with named bands, ``.nc`` is netCDF, ``.zarr`` is Zarr
-    version 3, both after the CF conventions. Everything is computed once, with dask's scheduler as
-    the caller has set it, into a hidden folder beside the output, which appears when it is complete
-    and under no other circumstances. Memory holds a few tiles; the disk needs up to three times the
-    size of the result for a while.
+    version 3, both after the CF conventions; stacks go into these. Everything is computed once,
+    with dask's scheduler as the caller has set it, into a hidden folder beside the output, which
+    appears when it is complete and under no other circumstances. Memory holds a few tiles; the disk
+    needs up to three times the size of the result for a while.
 
     Raises
     ------
@@ -45,8 +45,10 @@ def save(dataset: xr.Dataset, path: str | os.PathLike[str], *, overwrite: bool =
     out = Path(path)
     writer = _writer(out, overwrite=overwrite)
     _checked(dataset)
-    planes = {str(name): _plane(dataset[name]) for name in dataset.data_vars}
-    _check_space(out, sum(dataset[name].size for name in planes) * TYPE.itemsize)
+    if writer is cog.write and any(dataset[name].ndim > 2 for name in dataset.data_vars):
+        raise OutputError(f"{out}: a GeoTIFF holds no stack; choose a name in .nc or .zarr")
+    planes = {n: p for name in dataset.data_vars for n, p in _planes(dataset[name]).items()}
+    _check_space(out, sum(int(plane.size) for plane in planes.values()) * TYPE.itemsize)
     with _workshop(out) as folder:
         scratch = compute_into(folder / "scratch", planes)
         result = folder / f"result{out.suffix.lower()}"
@@ -61,7 +63,7 @@ def save(dataset: xr.Dataset, path: str | os.PathLike[str], *, overwrite: bool =
 
 
 def open_field(path: str | os.PathLike[str]) -> xr.Dataset:
-    """Open a field or a map that `save` wrote; lazily.
+    """Open a field, a map, a stack of pairs or a series that `save` wrote; lazily.
 
     Raises
     ------
@@ -91,14 +93,16 @@ def open_field(path: str | os.PathLike[str]) -> xr.Dataset:
             "`groundshift track`"
         ) from error
     kind = maps.kind_of(dataset)
-    known = kind.attrs if kind else field.ATTRS
+    known = kind.attrs if kind else field.ATTRS | timeseries.ATTRS
     # Zarr keeps no order.
     return _checked(dataset[[name for name in known if name in dataset.data_vars]])
 
 
 def _checked(dataset: xr.Dataset) -> xr.Dataset:
-    """Return what is a whole field or map."""
+    """Return what is a whole field, map, or stack of fields or dates."""
     kind = maps.kind_of(dataset)
+    if dataset.attrs.get("schema") in timeseries.CHECKS:
+        return timeseries.CHECKS[dataset.attrs["schema"]](dataset)
     return maps.check(dataset, kind) if kind else field.check(dataset)
 
 
@@ -120,13 +124,17 @@ def _writer(out: Path, *, overwrite: bool) -> Writer:
     return WRITERS[suffix]
 
 
-def _plane(variable: xr.DataArray) -> da.Array:
-    if variable.dims != ("y", "x"):
-        raise OutputError(
-            f"{variable.name} has dimensions {variable.dims}; only maps with ('y', 'x') "
-            "can be saved: drop it"
-        )
-    return da.asarray(variable.data).astype(TYPE)
+def _planes(variable: xr.DataArray) -> dict[str, da.Array]:
+    """Name the planes of a variable: itself, or one for each date."""
+    name, data = str(variable.name), da.asarray(variable.data).astype(TYPE)
+    if variable.dims == ("y", "x"):
+        return {name: data}
+    if variable.dims[1:] == ("y", "x"):
+        return {plane_name(name, k): data[k] for k in range(len(data))}
+    raise OutputError(
+        f"{name} has dimensions {variable.dims}; only maps with ('y', 'x'), and stacks of them, "
+        "can be saved: drop it"
+    )
 
 
 def _check_space(out: Path, size: int) -> None:

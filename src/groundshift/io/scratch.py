@@ -62,6 +62,11 @@ class Scratch:
         return tuple(part.indices(n)[:2] for part, n in zip(key, self.shape, strict=True))
 
 
+def plane_name(name: str, number: int) -> str:
+    """Name a plane of a variable that has several."""
+    return f"{name}/{number}"
+
+
 def compute_into(path: Path, planes: dict[str, da.Array]) -> dict[str, Scratch]:
     """Compute planes of one shape together, with the scheduler that the caller has set."""
     shapes = {name: (int(p.shape[0]), int(p.shape[1])) for name, p in planes.items()}

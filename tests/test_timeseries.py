@@ -1,0 +1,196 @@
+"""Stacks of pairs, and histories that follow from them, on labelled arrays."""
+
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+from affine import Affine
+from odc.geo.geobox import GeoBox
+
+import groundshift
+from groundshift import field, timeseries
+from groundshift.errors import GridError, GroundshiftError, OutputError
+
+GRID = GeoBox((24, 30), Affine(20.0, 0, 500_000, 0, -20.0, 4_000_000), "EPSG:32633")
+DAYS = np.array([0, 12, 24, 48, 60, 96], "timedelta64[D]")
+TIMES = np.datetime64("2020-01-05T05:00", "ns") + DAYS
+PAIRS = tuple(combinations(range(len(TIMES)), 2))
+NOISE = 0.05
+
+
+def truth(seed: int = 1) -> np.ndarray:
+    """East and north at each date, metres, (dates, 2, rows, columns); 0 at the first."""
+    rng = np.random.default_rng(seed)
+    speed = rng.normal(0, 10, (1, 2, *GRID.shape))
+    years = (DAYS / np.timedelta64(1, "D") / 365.25)[:, None, None, None]
+    found = speed * years + 0.3 * np.sin(40 * years) * (np.abs(speed) > 5)
+    return (found - found[:1]).astype(np.float32)
+
+
+def fields(
+    pairs: tuple[tuple[int, int], ...] = PAIRS, noise: float = NOISE, grid: GeoBox = GRID
+) -> list[xr.Dataset]:
+    """What a tracker would give of each pair."""
+    rng, exact, found = np.random.default_rng(2), truth(), []
+    for i, j in pairs:
+        metres = exact[j] - exact[i] + rng.normal(0, noise, exact[0].shape)
+        east, north = (metres / 20).astype(np.float32)
+        sigma = np.full(grid.shape, noise / 20, np.float32)
+        planes = field.Planes(-north, east, sigma, sigma, np.ones(grid.shape, np.float32))
+        part = field.build(planes, grid, stride=1, reference_time=TIMES[i], secondary_time=TIMES[j])
+        found.append(part.assign_attrs(reference=f"{i}.tif", secondary=f"{j}.tif"))
+    return found
+
+
+def positions(series: xr.Dataset) -> np.ndarray:
+    return np.stack([series.dx.values, series.dy.values], 1)
+
+
+def test_a_history_follows_from_pairs_and_sigma_holds() -> None:
+    series = groundshift.invert(fields()).compute()
+    error = positions(series) - truth()
+    assert np.array_equal(series.time.values, TIMES)
+    assert np.all(error[0] == 0)
+    assert np.sqrt(np.mean(error[1:] ** 2)) < 0.7 * NOISE
+    sigma = np.stack([series.sigma_dx.values, series.sigma_dy.values], 1)
+    assert np.mean(np.abs(error[1:]) <= 0.9945 * sigma[1:]) == pytest.approx(0.68, abs=0.05)
+    assert np.mean(np.abs(error[1:]) <= 1.96 * sigma[1:]) == pytest.approx(0.95, abs=0.03)
+    assert float(series.pairs.median()) == len(PAIRS)
+    assert series.dx.attrs["units"] == "m"
+    assert "15 pairs of 6 dates" in series.attrs["history"]
+
+
+def test_order_and_direction_of_pairs_do_not_matter() -> None:
+    straight = positions(groundshift.invert(fields(), loss="none"))
+    turned = fields(tuple((j, i) if (i + j) % 2 else (i, j) for i, j in PAIRS[::-1]), noise=1e-6)
+    exact = positions(groundshift.invert(turned, loss="none"))
+    assert np.abs(exact - truth()).max() < 1e-4
+    assert np.abs(straight - truth()).max() < 10 * NOISE
+
+
+def test_a_reference_date_of_ones_own() -> None:
+    series = groundshift.invert(fields(noise=1e-6), reference="2020-01-29")
+    assert np.abs(positions(series) - (truth() - truth()[2])).max() < 1e-4
+    assert str(series.reference_time.values)[:10] == "2020-01-29"
+    with pytest.raises(GroundshiftError, match=r"no image of 2020-02-10.*2020-01-29"):
+        groundshift.invert(fields(), reference="2020-02-10")
+
+
+def test_stable_ground_ties_every_pair() -> None:
+    """Each image is off by its own shift, as by orthorectification."""
+    rng = np.random.default_rng(3)
+    moved = []
+    for (i, j), part in zip(PAIRS, fields(noise=0.01), strict=True):
+        shift = [np.random.default_rng(100 + k).normal(0, 5, 2) for k in (i, j)]
+        east, north = shift[1] - shift[0]
+        moved.append(part.assign(dx=part.dx + np.float32(east), dy=part.dy + np.float32(north)))
+    exact = truth()
+    still = rng.random(GRID.shape) < 0.3
+    for (i, j), part in zip(PAIRS, moved, strict=True):
+        change = exact[j] - exact[i]
+        part["dx"] = part.dx - change[0] * still
+        part["dy"] = part.dy - change[1] * still
+    tied = positions(groundshift.invert(moved, stable=still))
+    assert np.abs(tied - exact * ~still).max() < 0.1
+    loose = positions(groundshift.invert(moved))
+    assert np.abs(loose - exact * ~still).max() > 2
+
+
+def test_a_mismatch_is_left_out_and_a_gap_is_bridged_by_others() -> None:
+    parts = fields()
+    parts[3].dx[5, 6] += 40.0
+    parts[7].dy[8, 9] = np.nan
+    series = groundshift.invert(parts).compute()
+    error = np.abs(positions(series) - truth())
+    assert error[..., 5, 6].max() < 5 * NOISE
+    assert error[..., 8, 9].max() < 5 * NOISE
+    assert float(series.pairs[5, 6]) == float(series.pairs[8, 9]) == len(PAIRS) - 1
+
+
+def test_blocks_leave_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    from groundshift.api import inverting
+
+    parts = fields()
+    parts[0].dx[3:6, 4:9] += 7.0
+    whole = groundshift.invert(parts).compute()
+    monkeypatch.setattr(inverting, "LARGEST", 7)
+    xr.testing.assert_allclose(groundshift.invert(parts).compute(), whole, rtol=1e-5, atol=1e-6)
+
+
+def test_pairs_without_any_sigma_tell_it_by_their_residuals(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    parts = [part.assign(sigma_dx=np.nan * part.dx, sigma_dy=np.nan * part.dy) for part in fields()]
+    series = groundshift.invert(parts).compute()
+    assert "no pair knows its sigma" in caplog.text
+    known = groundshift.invert(fields()).compute()
+    assert float(series.sigma_dx[-1].median()) == pytest.approx(
+        float(known.sigma_dx[-1].median()), rel=0.15
+    )
+
+
+def test_dates_that_nothing_links_are_named() -> None:
+    apart = fields(((0, 1), (1, 2), (3, 4), (4, 5)))
+    with pytest.raises(GroundshiftError, match=r"2 groups.*2020-01-05 to 2020-01-29 \(3 dates\)"):
+        groundshift.invert(apart)
+    series = groundshift.invert(apart, smoothness=50.0, bridge=True)
+    assert bool(np.isfinite(positions(series)).all())
+
+
+def test_events_may_jump() -> None:
+    series = groundshift.invert(fields(), smoothness=1.0, breaks=["2020-02-01"])
+    assert "breaks=(0.07" in series.attrs["inversion"]
+
+
+@pytest.mark.parametrize("suffix", [".nc", ".zarr"])
+def test_series_and_cubes_come_back_from_disk(tmp_path: Path, suffix: str) -> None:
+    cube = timeseries.stack(fields())
+    series = groundshift.invert(cube)
+    for dataset, name in ((cube, "cube"), (series, "series")):
+        path = groundshift.save(dataset, tmp_path / f"{name}{suffix}")
+        back = groundshift.open_field(path)
+        assert back.odc.geobox == GRID
+        for each in dataset.data_vars:
+            assert back[each].dims == dataset[each].dims
+            np.testing.assert_allclose(back[each].values, dataset[each].values, rtol=1e-6)
+        for each in ("time", "reference_time", "secondary_time"):
+            if each in dataset.coords:
+                assert np.array_equal(back[each].values, dataset[each].values)
+    again = groundshift.invert(groundshift.open_field(tmp_path / f"cube{suffix}"))
+    np.testing.assert_allclose(again.dx.values, series.dx.values, rtol=1e-5, atol=1e-6)
+
+
+def test_a_geotiff_holds_no_stack(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"\.nc or \.zarr"):
+        groundshift.save(timeseries.stack(fields()), tmp_path / "cube.tif")
+
+
+def test_without_a_crs_metres_are_pixels() -> None:
+    plain = GeoBox(GRID.shape, Affine.identity(), None)
+    series = groundshift.invert(fields(grid=plain))
+    assert series.dx.attrs["units"] == "pixel"
+
+
+def test_bad_stacks_are_refused() -> None:
+    good = fields()
+    other = fields(grid=GeoBox(GRID.shape, GRID.affine * Affine.translation(1, 0), GRID.crs))
+    with pytest.raises(GridError, match="another grid than the first"):
+        timeseries.stack([good[0], other[1]])
+    undated = good[0].assign_coords(reference_time=np.datetime64("NaT", "ns"))
+    with pytest.raises(GroundshiftError, match="both of its dates"):
+        timeseries.stack([undated])
+    with pytest.raises(GroundshiftError, match="no fields"):
+        timeseries.stack([])
+    same = good[0].assign_coords(secondary_time=good[0].reference_time)
+    with pytest.raises(GroundshiftError, match="pair 0"):
+        groundshift.invert([same])
+    with pytest.raises(GroundshiftError, match="not a stack of pairs"):
+        groundshift.invert(good[0])
+    with pytest.raises(GridError, match="stable mask"):
+        groundshift.invert(good, stable=np.ones((3, 3)))
+    with pytest.raises(GroundshiftError, match="larger mask"):
+        groundshift.invert(good, stable=np.zeros(GRID.shape))
+    with pytest.raises(GroundshiftError, match="too small"):
+        groundshift.invert(good, memory=1000)
