@@ -168,7 +168,7 @@ def check_linked(dates: Dates) -> None:
     raise GroundshiftError(
         f"no pair links these {len(groups)} groups of dates: {named}"
         f"{'; ...' if len(groups) > 4 else ''}. Track a pair between them, invert each group by "
-        "itself, or let smoothness link them with smoothness= and bridge=True"
+        "itself, or let smoothness link them with smoothness= and bridge="
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from groundshift import config, field, io, maps, synth
+from groundshift import config, field, io, maps, synth, timeseries
 from groundshift.config import layout
 from groundshift.errors import GroundshiftError, ImageError
 from groundshift.io import radiometry, raster
@@ -84,6 +84,38 @@ def decay(result: xr.Dataset) -> list[str]:
     return lines
 
 
+def series(result: xr.Dataset) -> list[str]:
+    """Say in a few lines what a history shows."""
+    times = result["time"].values
+    last = 0 if result["time"].values[-1] == result["reference_time"].values else -1
+    names = [*timeseries.MOVING]
+    thin = _thinned(result[[*names, "misfit"]].isel(time=last))[0].compute()
+    moved = np.hypot(thin.dx.values, thin.dy.values)
+    known = np.isfinite(moved)
+    rows, columns = result.sizes["y"], result.sizes["x"]
+    days = [np.datetime_as_string(time, unit="D") for time in (times[0], times[-1])]
+    zero = np.datetime_as_string(result["reference_time"].values, unit="D")
+    lines = [
+        f"dates       {len(times)}, {days[0]} to {days[1]}, from {result.attrs['pairs']} pairs; "
+        f"0 at {zero}",
+        f"measured    {field.percent(float(known.mean()))} of {rows} x {columns} cells from there "
+        f"to {np.datetime_as_string(times[last], unit='D')}",
+    ]
+    if not known.any():
+        return [*lines, "moved       nothing: no pairs link both dates"]
+    unit = _unit(result)
+    median, high = np.percentile(moved[known], (50, 95))
+    lines.append(f"moved       median {median:.3g} {unit}, 95th percentile {high:.3g} {unit}")
+    sigma = np.hypot(thin.sigma_dx.values, thin.sigma_dy.values)[known] / np.sqrt(2)
+    if np.isfinite(sigma).any():
+        lines.append(f"sigma       median {np.nanmedian(sigma):.2g} {unit} of each component")
+    if np.isfinite(thin.misfit.values).any():
+        lines.append(
+            f"misfit      median {np.nanmedian(thin.misfit.values):.2f} times what sigma promises"
+        )
+    return lines
+
+
 def _looks(result: xr.Dataset) -> str:
     told = []
     if "window" in result.attrs:
@@ -100,6 +132,11 @@ def file(path: str, band: int | str | None) -> list[str]:
     try:
         found = io.open_field(path)
         kind = maps.kind_of(found)
+        if found.attrs.get("schema") == timeseries.SERIES:
+            return [f"{path}: displacement through time", *_grid(found), *series(found)]
+        if found.attrs.get("schema") == timeseries.CUBE:
+            count = f"pairs       {found.sizes['pair']}"
+            return [f"{path}: stack of pairs", *_grid(found), count]
         if kind is not None:
             say = coherence if kind is maps.COHERENCE else decay
             return [f"{path}: map of {kind.command.split()[1]}", *say(found)]

@@ -1,4 +1,4 @@
-"""Pictures of coherence and of how it decays."""
+"""Pictures of two maps side by side: coherence, how it decays, and how far the ground went."""
 
 import os
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from groundshift import field, maps
+from groundshift import field, maps, timeseries
 from groundshift.plot.drawing import (
     COLOURS,
     FAINT,
@@ -43,7 +43,7 @@ def coherence_quicklook(dataset: xr.Dataset, path: str | os.PathLike[str]) -> Pa
         (told, f"coherence; grey: not told from none, or no data ({share})", "magnitude", 1.0),
         (planes["sigma"], "1 σ", "sigma", high),
     )
-    return _pair_of_panels(dataset, "Coherence", panels, path)
+    return _pair_of_panels(dataset, title_of(dataset, "Coherence"), panels, path)
 
 
 def decay_quicklook(dataset: xr.Dataset, path: str | os.PathLike[str]) -> Path:
@@ -62,7 +62,36 @@ def decay_quicklook(dataset: xr.Dataset, path: str | os.PathLike[str]) -> Path:
         (planes["rest"], "coherence that stays", "magnitude", 1.0),
         (planes["tau"], "time in which the remainder falls to 1/e (days)", "sigma", high),
     )
-    return _pair_of_panels(dataset, "Decay of coherence", panels, path)
+    return _pair_of_panels(dataset, title_of(dataset, "Decay of coherence"), panels, path)
+
+
+def series_quicklook(dataset: xr.Dataset, path: str | os.PathLike[str]) -> Path:
+    """Draw a history as a PNG: how far the ground went from the first date to the last, and sigma.
+
+    Parameters
+    ----------
+    dataset
+        Of :mod:`groundshift.timeseries`; every so many cells are read, at most 1000 x 1000.
+    path
+        The picture.
+    """
+    timeseries.check_series(dataset)
+    geobox = field.geobox_of(dataset)
+    ends = dataset[list(timeseries.MOVING)].isel(time=[0, -1])
+    thin = thinned(ends).compute()
+    went = thin.isel(time=1) - thin.isel(time=0)
+    moved = upright(np.hypot(went.dx, went.dy), dataset, geobox)
+    # Of both dates, one of which is usually the reference, whose sigma is 0.
+    both = (thin[["sigma_dx", "sigma_dy"]] ** 2).sum("time", skipna=False)
+    sigma = upright(np.sqrt((both.sigma_dx + both.sigma_dy) / 2), dataset, geobox)
+    days = [np.datetime_as_string(time, unit="D") for time in dataset["time"].values[[0, -1]]]
+    unit = "px" if dataset["dx"].attrs["units"] == "pixel" else "m"
+    panels = (
+        (moved, f"displacement ({unit})", "magnitude", range_of(moved, 1, 98)[1]),
+        (sigma, f"1 σ of each component ({unit})", "sigma", range_of(sigma, 1, 97)[1]),
+    )
+    title = f"Displacement {days[0]} → {days[1]}, from {dataset.sizes['time']} dates"
+    return _pair_of_panels(dataset, title, panels, path)
 
 
 def _planes(dataset: xr.Dataset, kind: maps.Kind) -> dict[str, np.ndarray]:
@@ -83,7 +112,7 @@ def _pair_of_panels(
     factor, unit = axis_of(geobox, dataset)
     extent = extent_of(dataset, geobox, factor)
     figure = Figure(figsize=(14.0, 7.6), dpi=120, layout="constrained")
-    figure.suptitle(title_of(dataset, title), color=INK, fontsize=13, fontweight="bold")
+    figure.suptitle(title, color=INK, fontsize=13, fontweight="bold")
     for axes, (values, label, colours, limit) in zip(figure.subplots(1, 2), panels, strict=True):
         axes.set_facecolor(MISSING)
         shown = axes.imshow(

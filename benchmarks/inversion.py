@@ -1,0 +1,136 @@
+"""Displacements of pairs to displacements of dates: errors, intervals and time."""
+
+import time
+from dataclasses import replace
+from statistics import median
+
+import torch
+from torch import Tensor
+
+from benchmarks.report import Table, Value
+from groundshift.inversion import History, Inversion, Network, invert
+
+DATES, PAIRS, SIDE = 100, 300, 200
+SPAN = 1200.0
+"""Days."""
+NOISE, FAR, WRONG, GONE = 0.3, 10.0, 0.1, 0.1
+"""Metres of noise, and of mismatches at most; shares of pairs that are mismatched, and missing."""
+STEP, EVENT = 5.0, 50
+"""Metres of a jump, and the date before which it comes."""
+RATE = 20.0
+SHARES = (0.9945, 1.96)
+
+TITLE = "Inversion of stacks"
+TEXT = f"""{DATES} dates at random within {SPAN:.0f} days, {PAIRS} pairs: each date with the three
+that follow it, and {PAIRS - 3 * DATES + 6} long ones; {SIDE} x {SIDE} px that move steadily (5 m a
+year) and with the season (up to 2 m), each as it likes. Noise of {NOISE} m in each pair; a tenth of
+the pairs are mismatches of up to {FAR:.0f} m in each component, a tenth more is missing ("gaps"),
+or all ground jumps by {STEP:.0f} m at a time that nobody knows ("step"). Errors are of the position
+at each date since the first one, and of the share of dates that is measured. "Known" is least
+squares without the mismatched pairs, which nobody has. Seconds are of the processor, in one thread,
+for the whole image, of one component or two; the median of three runs."""
+HOW: dict[str, Inversion] = {
+    "tukey (default)": Inversion(),
+    f"tukey, smoothness {RATE:.0f}": Inversion(smoothness=RATE),
+    "l1": Inversion("l1"),
+    "huber": Inversion("huber"),
+    "least squares": Inversion("none"),
+}
+
+
+def stack() -> tuple[Network, Tensor]:
+    """Return the pairs, and the years of the dates."""
+    generator = torch.Generator().manual_seed(1)
+    days = torch.sort(SPAN * torch.rand(DATES, generator=generator)).values
+    pairs = [(i, i + k) for k in (1, 2, 3) for i in range(DATES - k)]
+    while len(pairs) < PAIRS:
+        i, j = sorted(torch.randint(0, DATES, (2,), generator=generator).tolist())
+        if j - i > 3 and (i, j) not in pairs:
+            pairs.append((i, j))
+    return Network(DATES, tuple(pairs)), days.double() / 365.25
+
+
+def truth(years: Tensor, components: int, generator: torch.Generator) -> Tensor:
+    """Position at each date, ``(dates, components, pixels)``; 0 at the first."""
+    shape = (components, SIDE**2)
+    speed, season, phase = (
+        5 * torch.randn(shape, generator=generator),
+        2 * torch.rand(shape, generator=generator),
+        6.283 * torch.rand(shape, generator=generator),
+    )
+    at = years[:, None, None]
+    found = speed * at + season * torch.sin(6.283 * at + phase)
+    return found - found[:1]
+
+
+def measured(
+    network: Network, position: Tensor, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Return what pairs say, and which of them are mismatched."""
+    i, j = torch.tensor(network.pairs).T
+    found = position[j] - position[i]
+    found += NOISE * torch.randn(found.shape, generator=generator)
+    wrong = torch.rand(len(i), found.shape[-1], generator=generator) < WRONG
+    far = FAR * (2 * torch.rand(found.shape, generator=generator) - 1)
+    return found + far * wrong[:, None], wrong
+
+
+def scores(found: History, position: Tensor) -> list[Value]:
+    """RMSE, share that is measured, and shares of errors within the intervals."""
+    error = (found.position - position)[1:]
+    known = torch.isfinite(error)
+    ratio = (error / found.sigma[1:])[known].abs()
+    rmse = float(error[known].square().mean().sqrt())
+    held = [float((ratio <= limit).double().mean()) for limit in SHARES]
+    return [rmse, float(known.double().mean()), *held]
+
+
+def tables() -> list[Table]:
+    """Measure everything."""
+    torch.set_num_threads(1)
+    network, years = stack()
+    rows: list[list[Value]] = []
+    for case in ("mismatches", "mismatches and gaps", "mismatches and a step"):
+        generator = torch.Generator().manual_seed(2)
+        position = truth(years, 2, generator).double()
+        if case.endswith("step"):
+            position[EVENT:] += STEP
+        observed, wrong = measured(network, position, generator)
+        if case.endswith("gaps"):
+            gone = torch.rand(wrong.shape, generator=generator) < GONE
+            observed = observed.where(~gone[:, None], torch.nan)
+        sigma = torch.full_like(observed[:, :1], NOISE)
+        for name, how in HOW.items():
+            found = invert(network, years, observed, sigma, how=how)
+            rows.append([case, name, *scores(found, position)])
+        if case.endswith("step"):
+            day = float(years[EVENT - 1 : EVENT + 1].mean())
+            told = replace(HOW[f"tukey, smoothness {RATE:.0f}"], breaks=(day,))
+            found = invert(network, years, observed, sigma, how=told)
+            rows.append(
+                [case, f"tukey, smoothness {RATE:.0f}, told the day", *scores(found, position)]
+            )
+        right = observed.where(~wrong[:, None], torch.nan)
+        found = invert(network, years, right, sigma, how=Inversion("none"))
+        rows.append([case, "known", *scores(found, position)])
+    columns = ("pairs have", "method", "RMSE m", "measured", "68 %", "95 %")
+    return [Table("Errors", columns, rows), _times(network, years)]
+
+
+def _times(network: Network, years: Tensor) -> Table:
+    rows: list[list[Value]] = []
+    for name in ("least squares", "tukey (default)", f"tukey, smoothness {RATE:.0f}"):
+        row: list[Value] = [name]
+        for components in (1, 2):
+            generator = torch.Generator().manual_seed(3)
+            position = truth(years, components, generator).double()
+            observed, _ = measured(network, position, generator)
+            weights = NOISE * (0.5 + torch.rand(observed.shape, generator=generator).double())
+            spent = []
+            for _ in range(3):
+                began = time.process_time()
+                invert(network, years, observed, weights, how=HOW[name])
+                spent.append(time.process_time() - began)
+            row.append(median(spent))
+        rows.append(row)
+    return Table("Time", ("method", "CPU s, one component", "CPU s, two"), rows)

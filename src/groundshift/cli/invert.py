@@ -1,0 +1,110 @@
+"""The command ``invert``."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from groundshift.cli.common import Verbose, check_out, finish_map, picture_of, start
+from groundshift.errors import GroundshiftError, OutputError
+
+
+class Loss(StrEnum):
+    """How pairs that contradict the others count."""
+
+    tukey = "tukey"
+    huber = "huber"
+    l1 = "l1"
+    none = "none"
+
+
+def invert(  # noqa: PLR0913 - one option for each decision that is the user's
+    pairs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PAIRS... OUT",
+            help="Displacement fields of pairs, as track writes them, on one grid, or one stack of "
+            "pairs; and the result: .nc or .zarr (CF).",
+        ),
+    ],
+    *,
+    reference: Annotated[
+        str | None,
+        typer.Option(metavar="DATE", help="Date at which displacement is 0. Default: the first."),
+    ] = None,
+    stable: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Mask on the grid of the pairs, non-zero where the ground did not move: the "
+            "median of each pair there is taken from it.",
+        ),
+    ] = None,
+    loss: Annotated[
+        Loss,
+        typer.Option(
+            metavar="NAME",
+            help="tukey leaves out pairs that contradict the others; huber and l1 let them count "
+            "less; none trusts all.",
+        ),
+    ] = Loss.tukey,
+    smoothness: Annotated[
+        float | None,
+        typer.Option(
+            metavar="RATE",
+            help="Standard deviation of the change of velocity in a year, metres per year: dates "
+            "are drawn together as far as that is to be expected. Default: nothing is expected.",
+        ),
+    ] = None,
+    breaks: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="DATE",
+            help="Of an event, at which the ground may jump; nothing is smoothed across. May be "
+            "given several times.",
+        ),
+    ] = None,
+    bridge: Annotated[
+        bool, typer.Option("--bridge", help="Let smoothness link dates that no pair does.")
+    ] = False,
+    memory: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="Working memory, such as 4GiB.")
+    ] = None,
+    quicklook: Annotated[bool, typer.Option(help="Draw a picture beside OUT.")] = True,
+    verbose: Verbose = False,
+) -> None:
+    """Turn the displacements of pairs into the displacement at each date, and write it to OUT.
+
+    Pixel by pixel, each pair weighs as its sigma says, and pairs that contradict the others are
+    left out. Dates of the result are those of all images; displacement is metres along x and y
+    since the reference date, with a standard deviation.
+
+    **Example**
+
+    `groundshift invert pairs/*.tif history.nc --stable bedrock.tif`
+    """
+    start(verbose=verbose)
+    *paths, last = pairs
+    out = Path(last)
+    picture = picture_of(out) if quicklook else None
+    check_out(out, [*paths, stable], picture)
+    if out.suffix.lower() not in {".nc", ".zarr"}:
+        raise OutputError(f"{out}: a history does not fit into that; choose a name in .nc or .zarr")
+    if not paths:
+        raise GroundshiftError("there are no pairs before OUT; give the outputs of track")
+    from groundshift import api, config, io, timeseries
+
+    opened = [io.open_field(path) for path in paths]
+    stacked = len(opened) == 1 and opened[0].attrs.get("schema") == timeseries.CUBE
+    result = api.invert(
+        opened[0] if stacked else opened,
+        reference=reference,
+        stable=None if stable is None else io.open_image(stable, nodata=float("nan")),
+        loss=loss.value,
+        smoothness=smoothness,
+        breaks=breaks or (),
+        bridge=bridge,
+        memory=None if memory is None else config.parse_size(memory),
+    )
+    finish_map(result, out, picture, "series")
