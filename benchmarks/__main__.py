@@ -20,6 +20,7 @@ NAMES = (
     "trust",
     "outliers",
     "coherence",
+    "inversion",
     "speed",
     "unet",
     "ablations",
