@@ -181,8 +181,8 @@ def _expectation(
     network: Network, years: torch.Tensor, some: np.ndarray, how: Inversion, *, known: bool
 ) -> float | None:
     """Find what smoothness mismatches are looked for under: the same for all blocks."""
-    if how.smoothness is not None or how.loss != "tukey":
-        return how.smoothness
+    if how.loss != "tukey":
+        return None
     observed, sigma = _flat(some)
     return expectation(network, years, observed, sigma if known else None, how.breaks)
 

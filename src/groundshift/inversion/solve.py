@@ -84,8 +84,8 @@ class Inversion:
     bridge: bool = False
     """Smoothness also links dates that pairs do not."""
     expected: float | None = None
-    """Smoothness under which the biweight looks for mismatches; by default `smoothness`, or what
-    :func:`groundshift.inversion.expectation` finds, which is no part of the result."""
+    """Smoothness under which the biweight looks for mismatches, which is no part of the result; by
+    default what :func:`groundshift.inversion.expectation` finds."""
 
     def __post_init__(self) -> None:
         if self.loss not in robust.LOSSES:
@@ -134,7 +134,7 @@ def invert(
     """
     check(network, years, observed, sigma, reference)
     system = normal.system(network, years, reference, how.breaks)
-    expected = how.expected or how.smoothness
+    expected = how.expected
     if expected is None and how.loss == "tukey":
         expected = expected_rate(system, sample(observed, sigma), years)
     pixels, step = observed.shape[-1], _size(system, observed.shape[1])
