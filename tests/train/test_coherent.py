@@ -43,14 +43,14 @@ def test_it_learns_one_batch():
     batch = {name: torch.stack([each[name] for each in drawn]) for name in drawn[0]}
     guess = torch.zeros_like(batch["motion"]), torch.ones(4, 64, 64, dtype=torch.bool)
     first = None
-    for step in range(60):
+    for step in range(140):
         found = outcome(settings, state.net, batch, guess, step)
         first = first or float(found.parts["rmse"])
         state.optimizer.zero_grad()
         found.total.backward()
         torch.nn.utils.clip_grad_norm_(state.net.parameters(), 1.0)
         state.optimizer.step()
-    assert float(found.parts["rmse"]) < 0.4 * first
+    assert float(found.parts["rmse"]) < 0.25 * first
 
 
 def test_a_run_goes_on_bit_for_bit_and_tells_coherence(tmp_path):

@@ -24,6 +24,9 @@ from groundshift.plot.drawing import (
     write_png,
 )
 
+WIDTH = 14.0
+"""Inches."""
+
 
 def coherence_quicklook(dataset: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     """Draw a map of coherence as a PNG: coherence where it is told from none, and its sigma.
@@ -111,7 +114,9 @@ def _pair_of_panels(
     geobox = field.geobox_of(dataset)
     factor, unit = axis_of(geobox, dataset)
     extent = extent_of(dataset, geobox, factor)
-    figure = Figure(figsize=(14.0, 7.6), dpi=120, layout="constrained")
+    left, right, bottom, top = extent
+    shape = float(np.clip(abs(top - bottom) / max(abs(right - left), 1e-9), 0.3, 1.2))
+    figure = Figure(figsize=(WIDTH, WIDTH / 2 * shape + 1.7), dpi=120, layout="constrained")
     figure.suptitle(title, color=INK, fontsize=13, fontweight="bold")
     for axes, (values, label, colours, limit) in zip(figure.subplots(1, 2), panels, strict=True):
         axes.set_facecolor(MISSING)
