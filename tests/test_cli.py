@@ -362,7 +362,8 @@ class TestErrors:
         assert run("track", *pair, tmp_path / "o.tif", "-v", "--matcher", MATCHER) == 0
         assert "groundshift: INFO: wrote" in capsys.readouterr().err
 
-    def test_ctrl_c_ends_quickly_and_leaves_nothing(self, tmp_path):
+    @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+    def test_who_ends_it_ends_it_quickly_and_nothing_is_left(self, tmp_path, how):
         for name in ("a.tif", "b.tif"):
             write(tmp_path / name, texture((1500, 1500)))
         code = (
@@ -384,7 +385,7 @@ class TestErrors:
                 time.sleep(0.1)
             time.sleep(0.5)
             began = time.monotonic()
-            process.send_signal(signal.SIGINT)
+            process.send_signal(how)
             error = process.communicate(timeout=60)[1]
         assert process.returncode == 130
         assert time.monotonic() - began < 10

@@ -4,6 +4,7 @@ Modules that take long to import are imported inside the commands, so that help 
 """
 
 import os
+import signal
 import sys
 import traceback
 from typing import Annotated, Any, NoReturn
@@ -79,6 +80,8 @@ def _root(
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line: every error is one line on stderr and an exit code."""
     process.prepare()
+    # Whoever ends the process, `timeout` or a scheduler, leaves as little behind as Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     words = sys.argv[1:] if arguments is None else arguments
     verbose = bool({"-v", "--verbose"} & set(words))
     try:
