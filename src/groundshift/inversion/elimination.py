@@ -23,11 +23,6 @@ class Elimination(NamedTuple):
     entry: dict[tuple[int, int], int]
     """Rows of the factor: number of the entry in row i and column j < i, both places."""
 
-    def at(self, a: int, b: int) -> int:
-        """Return the number of the entry that links two unknowns."""
-        i, j = self.order.index(a), self.order.index(b)
-        return self.entry[max(i, j), min(i, j)]
-
 
 class Factor(NamedTuple):
     """``L D L^T`` of each pixel's matrix."""
