@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from groundshift.api import invert as invert
     from groundshift.api import labels as labels
     from groundshift.api import simulate as simulate
+    from groundshift.api import stack as stack
     from groundshift.api import track as track
     from groundshift.field import velocity as velocity
     from groundshift.io import open_field as open_field
@@ -34,6 +35,7 @@ _HOMES = {
     "open_image": "groundshift.io",
     "save": "groundshift.io",
     "simulate": "groundshift.api",
+    "stack": "groundshift.api",
     "track": "groundshift.api",
     "velocity": "groundshift.field",
 }
@@ -46,6 +48,7 @@ __all__ = [
     "open_image",
     "save",
     "simulate",
+    "stack",
     "track",
     "velocity",
 ]

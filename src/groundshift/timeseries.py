@@ -156,7 +156,7 @@ def dates_of(cube: xr.Dataset) -> Dates:
     return Dates(times, Network(len(times), tuple(zip(*places, strict=True))))
 
 
-def check_linked(dates: Dates) -> None:
+def check_linked(dates: Dates, remedy: str) -> None:
     """Refuse a network of pairs that does not link all dates; say where it falls apart."""
     groups = components(dates.network.dates, dates.network.pairs)
     if len(groups) == 1:
@@ -167,8 +167,7 @@ def check_linked(dates: Dates) -> None:
     )
     raise GroundshiftError(
         f"no pair links these {len(groups)} groups of dates: {named}"
-        f"{'; ...' if len(groups) > 4 else ''}. Track a pair between them, invert each group by "
-        "itself, or let smoothness link them with smoothness= and bridge="
+        f"{'; ...' if len(groups) > 4 else ''}; {remedy}"
     )
 
 

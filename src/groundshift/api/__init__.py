@@ -6,6 +6,17 @@ from groundshift.api.decaying import decay
 from groundshift.api.inverting import invert
 from groundshift.api.labelling import labels
 from groundshift.api.simulation import simulate
+from groundshift.api.stacking import quality, stack
 from groundshift.api.tracking import track
 
-__all__ = ["coherence", "decay", "invert", "is_name", "labels", "simulate", "track"]
+__all__ = [
+    "coherence",
+    "decay",
+    "invert",
+    "is_name",
+    "labels",
+    "quality",
+    "simulate",
+    "stack",
+    "track",
+]

@@ -43,7 +43,7 @@ def fit(
     planes = tile.map_pair(
         matcher, reference, secondary, prior, tile=size, memory=memory, device=device
     )
-    ground = None if stable is None else _at_cells(stable, reference, matcher.stride)
+    ground = None if stable is None else at_cells(stable, reference, matcher.stride)
     chosen = _choose(planes.dy, ground)
     with tile.computing(progress=False):
         cells = dask.compute(  # pyright: ignore[reportPrivateImportUsage]
@@ -116,7 +116,7 @@ def mask(stable: Any, reference: xr.DataArray) -> xr.DataArray:
     return reference.copy(data=stable)
 
 
-def _at_cells(stable: xr.DataArray, image: xr.DataArray, stride: int) -> np.ndarray:
+def at_cells(stable: xr.DataArray, image: Any, stride: int) -> np.ndarray:
     """Sample a mask at the centres of the cells of an image; outside it nothing is stable."""
     if stable.odc.crs != image.odc.crs:
         box = image.odc.geobox

@@ -86,7 +86,11 @@ def invert(
     dates = timeseries.dates_of(cube)
     day = 0 if reference is None else timeseries.nearest(dates, reference)
     if not bridge:
-        timeseries.check_linked(dates)
+        timeseries.check_linked(
+            dates,
+            "track a pair between them, invert each group by itself, or let smoothness link them "
+            "with smoothness= and bridge=",
+        )
     events = tuple(
         float((np.datetime64(each, "ns") - dates.times[0]) / timeseries.YEAR) for each in breaks
     )

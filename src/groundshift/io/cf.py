@@ -2,8 +2,9 @@
 
 import os
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import dask.array as da
 import numpy as np
@@ -62,12 +63,7 @@ def prepare(dataset: xr.Dataset, planes: dict[str, Scratch]) -> xr.Dataset:
     ready = dataset.copy()
     for name in [str(name) for name in dataset.data_vars]:
         variable = ready[name].variable
-        attrs = dict(variable.attrs)
-        if attrs["units"] in UNITS:
-            attrs["long_name"] += ", in pixels" + attrs["units"].removeprefix("pixel").replace(
-                " year-1", " per year"
-            )
-            attrs["units"] = UNITS[attrs["units"]]
+        attrs = described(variable.attrs)
         if variable.ndim == 2:
             data = _lazy(planes[name])
         else:
@@ -76,13 +72,47 @@ def prepare(dataset: xr.Dataset, planes: dict[str, Scratch]) -> xr.Dataset:
         if "spatial_ref" in ready.coords:
             encoding["grid_mapping"] = "spatial_ref"
         ready[name] = xr.Variable(variable.dims, data, attrs, encoding)
-    for name in ("y", "x"):
-        # CF: coordinates have no missing values.
-        ready[name].encoding = {"_FillValue": None, "dtype": "float64"}
-    for name in ("time", "reference_time", "secondary_time"):
-        if name in ready.coords:
-            ready[name].encoding = dict(TIME)
+    _encode_coordinates(ready)
     return ready
+
+
+def described(attrs: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return the attributes of a variable in units that CF knows."""
+    told = {str(name): value for name, value in attrs.items()}
+    if told["units"] in UNITS:
+        told["long_name"] += ", in pixels" + told["units"].removeprefix("pixel").replace(
+            " year-1", " per year"
+        )
+        told["units"] = UNITS[told["units"]]
+    return told
+
+
+def add_to_zarr(path: Path, dataset: xr.Dataset, mode: Literal["w", "a"] = "a") -> None:
+    """Write coordinates and attributes into a folder."""
+    ready = dataset.copy()
+    _encode_coordinates(ready)
+    ready.to_zarr(path, mode=mode, zarr_format=3, consolidated=False)
+
+
+def consolidate(path: Path) -> None:
+    """Put what describes all variables of a folder into one file, for a quick start."""
+    import zarr  # not above: zarr takes long to import
+    from zarr.errors import ZarrUserWarning
+
+    with warnings.catch_warnings():
+        # Not part of version 3, which zarr warns of: who does not know it reads on without.
+        warnings.filterwarnings("ignore", "Consolidated metadata", ZarrUserWarning)
+        zarr.consolidate_metadata(str(path))
+
+
+def _encode_coordinates(dataset: xr.Dataset) -> None:
+    for name in ("y", "x"):
+        if name in dataset.coords:
+            # CF: coordinates have no missing values.
+            dataset[name].encoding = {"_FillValue": None, "dtype": "float64"}
+    for name in ("time", "reference_time", "secondary_time"):
+        if name in dataset.coords:
+            dataset[name].encoding = dict(TIME)
 
 
 def _lazy(plane: Scratch) -> da.Array:
@@ -99,7 +129,15 @@ def _chunks(shape: tuple[int, ...]) -> tuple[int, ...]:
     return (*(1 for _ in shape[:-2]), *(min(CHUNK, n) for n in shape[-2:]))
 
 
-def restore(dataset: xr.Dataset) -> xr.Dataset:
+def open(path: Path, chunks: dict[str, int] | None = None) -> xr.Dataset:
+    """Open a file or a folder lazily: with dask where chunks are given, `{}` for those it has."""
+    settings: dict[str, Any] = {"decode_coords": "all", "chunks": chunks, "cache": False}
+    settings |= {"consolidated": False} if path.suffix.lower() == ".zarr" else {}
+    engine = "zarr" if path.suffix.lower() == ".zarr" else "h5netcdf"
+    return _restored(xr.open_dataset(path, engine=engine, **settings))
+
+
+def _restored(dataset: xr.Dataset) -> xr.Dataset:
     """Undo what `prepare` did to units and names."""
     back = {pixels: units for units, pixels in UNITS.items()}
     for variable in dataset.data_vars.values():

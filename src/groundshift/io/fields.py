@@ -77,14 +77,11 @@ def open_field(path: str | os.PathLike[str]) -> xr.Dataset:
         raise ImageError(f"{name} does not exist; check the name")
     try:
         match name.suffix.lower():
-            case ".nc":
-                dataset = cf.restore(
-                    xr.open_dataset(name, engine="h5netcdf", decode_coords="all", chunks={})
-                )
-            case ".zarr":
-                dataset = cf.restore(
-                    xr.open_zarr(name, consolidated=False, decode_coords="all", chunks={})
-                )
+            case ".nc" | ".zarr":
+                dataset = cf.open(name)
+                # A stack has too many chunks to make a task of each: it is lazy without dask.
+                if dataset.attrs.get("schema") != timeseries.CUBE:
+                    dataset = cf.open(name, chunks={})
             case _:
                 dataset = cog.read(str(name))
     except (OSError, RasterioError, KeyError) as error:
@@ -126,7 +123,10 @@ def _writer(out: Path, *, overwrite: bool) -> Writer:
 
 def _planes(variable: xr.DataArray) -> dict[str, da.Array]:
     """Name the planes of a variable: itself, or one for each date."""
-    name, data = str(variable.name), da.asarray(variable.data).astype(TYPE)
+    name, lazy = str(variable.name), variable.variable
+    if variable.chunks is None and variable.ndim == 3:
+        lazy = lazy.chunk({variable.dims[0]: 1})
+    data = da.asarray(lazy.data).astype(TYPE)
     if variable.dims == ("y", "x"):
         return {name: data}
     if variable.dims[1:] == ("y", "x"):

@@ -11,13 +11,13 @@ negative index is not there yet.
 import json
 import shutil
 import tempfile
-import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from groundshift.errors import OutputError
+from groundshift.io import cf
 from groundshift.io.scratch import cannot_write
 
 SCHEMA = "groundshift-samples/2"
@@ -150,7 +150,6 @@ def attributes(path: Path) -> dict[str, Any]:
 def _write_empty(path: Path, layout: Layout, facts: dict[str, Any]) -> None:
     import zarr  # not above: zarr takes long to import
     from zarr.codecs import BloscCodec
-    from zarr.errors import ZarrUserWarning
 
     said = {"title": "Synthetic pairs with exact displacement", "conventions": CONVENTIONS}
     group = zarr.create_group(path, zarr_format=3, attributes=said | facts)
@@ -186,10 +185,7 @@ def _write_empty(path: Path, layout: Layout, facts: dict[str, Any]) -> None:
             dimension_names=("sample",),
             attributes=attrs,
         )
-    with warnings.catch_warnings():
-        # Not part of version 3, which zarr warns of: who does not know it reads on without.
-        warnings.filterwarnings("ignore", "Consolidated metadata", ZarrUserWarning)
-        zarr.consolidate_metadata(str(path))
+    cf.consolidate(path)
 
 
 def _fill(variable: Variable) -> Any:

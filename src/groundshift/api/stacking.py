@@ -1,0 +1,409 @@
+"""The verb ``stack``: all pairs of many images, measured one after the other."""
+
+import json
+import logging
+import time
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import xarray as xr
+
+from groundshift import io, tile, timeseries
+from groundshift.api import coregistration
+from groundshift.api.inputs import history_of, labelled, radiometry_of, source_of, time_of
+from groundshift.api.prepared import Prepared
+from groundshift.api.tracking import Method, aliasing, measure, method
+from groundshift.errors import GroundshiftError, ImageError, OutputError
+from groundshift.inversion import Network, choice
+from groundshift.inversion.choice import Pairs
+from groundshift.inversion.closure import closure
+from groundshift.io import growing
+from groundshift.io import radiometry as kinds
+from groundshift.io.growing import Growing
+from groundshift.io.scratch import Scratch
+from groundshift.timeseries import MOVING, Dates
+from groundshift.types import Matcher
+
+log = logging.getLogger(__name__)
+
+DAY = np.timedelta64(1, "D")
+FOLLOWING = 3
+"""Images that follow each and make pairs with it, where nothing is said."""
+CELLS = 1000
+"""Rows and columns of a field that its quality is told from, at most."""
+NMAD = 1.4826
+"""Standard deviation of Gaussian numbers whose absolute deviations have a median of 1."""
+PLACES, SIDE = 3, 32
+"""Places along each axis, and cells along each of their sides, at which triangles are closed."""
+
+
+class Progress(NamedTuple):
+    """What became of a pair."""
+
+    done: int
+    """Pairs that are finished, this one included."""
+    pairs: int
+    reference: np.datetime64
+    secondary: np.datetime64
+    share: float
+    """Of its cells that were measured; 0 of a pair that failed."""
+    seconds: float
+    """Taken by this pair."""
+    left: float
+    """Seconds that the remaining ones are expected to take."""
+    failed: str
+    """Why, or empty."""
+
+
+def stack(  # noqa: PLR0913 - the verb: one keyword for each decision that is the user's
+    images: Sequence[xr.DataArray],
+    out: Path | str,
+    matcher: Matcher | str = "auto",
+    *,
+    pairs: Sequence[tuple[Any, Any]] | None = None,
+    following: int | None = None,
+    longest: float | None = None,
+    shortest: float = 0.0,
+    annual: float | None = None,
+    bridge: bool = False,
+    grid: xr.DataArray | None = None,
+    search: int | None = None,
+    stride: int | None = None,
+    coregister: str | None = None,
+    stable: xr.DataArray | np.ndarray | None = None,
+    radiometry: str | None = None,
+    memory: int | None = None,
+    device: str = "cpu",
+    report: Callable[[Progress], None] | None = None,
+) -> xr.Dataset:
+    """Measure the displacement of many pairs of images, and write it as one stack.
+
+    Pair by pair, what is measured is on the disk at once: a run that is stopped, however, goes on
+    where it was. Another run with more images and the same settings adds their pairs.
+
+    Parameters
+    ----------
+    images
+        Three of one place or more, with their times, as :func:`groundshift.open_image` gives them.
+    out
+        The stack, a folder that ends in .zarr. Until it is complete it is the folder
+        ``OUT.partial``.
+    matcher, search, stride, coregister, radiometry, memory, device
+        As for :func:`groundshift.track`, for all pairs.
+    pairs
+        Dates of both images of each pair. By default pairs are chosen:
+    following
+        Each image and so many that follow it, 3 if nothing else is said.
+    longest, shortest
+        All pairs at most, and at least, so many days apart.
+    annual
+        All pairs that are whole years apart, give or take so many days.
+    bridge
+        Go on where pairs do not link all dates.
+    grid
+        Image whose grid all get; by default the earliest.
+    stable
+        Ground that did not move, a mask of the pixels of that image, non-zero where stable: the
+        table of quality tells what is measured there, and `coregister` is fitted there.
+    report
+        Called after each pair.
+
+    Returns
+    -------
+    xr.Dataset
+        The stack, dims (pair, y, x) (:mod:`groundshift.timeseries`); :func:`quality` tells how good
+        each pair is. Pairs that failed are not in it, and are tried again by the next run.
+
+    Raises
+    ------
+    GroundshiftError
+        If the input cannot be used, or no pair could be measured.
+    OutputError
+        If OUT is something else, or was begun with other images or settings.
+    """
+    out = Path(out).absolute()
+    if out.suffix != ".zarr":
+        raise OutputError(f"{out} must end in .zarr; a stack of pairs is a folder")
+    taken = _dated([labelled(image, f"image {k + 1}") for k, image in enumerate(images)])
+    kind = _radiometry(taken, radiometry)
+    how = method(matcher, kind, search=search, stride=stride)
+    times = np.array([time_of(image) for image in taken])
+    if pairs is not None:
+        chosen = _given(times, pairs)
+    else:
+        chosen = _chosen(times, following, longest, shortest, annual)
+    dates = Dates(times, Network(len(times), chosen))
+    if not bridge:
+        timeseries.check_linked(dates, "choose more pairs with following=, longest= or annual=")
+    first = taken[0] if grid is None else labelled(grid, "grid")
+    onto = kinds.detect(first.assign_attrs(radiometry=kind))
+    ground = None if stable is None else coregistration.mask(stable, first)
+    facts = {
+        "images": [_print_of(image) for image in taken],
+        "pairs": [[int(i), int(j)] for i, j in chosen],
+        "grid": _print_of(first),
+        "matcher": [repr(each) for each in how if each is not None],
+        "coregister": coregister,
+        "stable": None if ground is None else int(np.asarray(ground).sum()),
+        "radiometry": kind,
+        "software": version("groundshift"),
+    }
+    with growing.begin(out, len(chosen), facts) as begun:
+        detected = [kinds.detect(image.assign_attrs(radiometry=kind)) for image in taken]
+        ready = Prepared(detected, onto, begun.folder / "images")
+        settings = {"memory": memory, "device": device}
+        job = _Job(begun, dates, ready, how, coregister, ground, settings)
+        aliasing(max(kinds.speckle_bandwidth(image, kind) for image in (taken[0], taken[-1])))
+        _measure(job, report)
+        _finish(job, kind)
+    return io.open_field(out)
+
+
+def quality(cube: xr.Dataset) -> xr.Dataset:
+    """Tell how good each pair of a stack is.
+
+    Parameters
+    ----------
+    cube
+        As :func:`stack` writes it.
+
+    Returns
+    -------
+    xr.Dataset
+        Of each pair: ``reference, secondary`` (names of the images), ``days``, the ``share`` of
+        cells that were measured, medians of ``sigma_dx, sigma_dy``, and ``closure``: the median
+        size of the misfit of the triangles that it is in, over its standard deviation, 0.67 where
+        sigma is right, NaN without triangles. On stable ground, where a mask was given, medians
+        ``stable_dx, stable_dy`` and 1.4826 times the median absolute deviation from these,
+        ``stable_nmad_dx, stable_nmad_dy``; metres.
+    """
+    dates = timeseries.dates_of(timeseries.check_cube(cube))
+    records = json.loads(cube.attrs.get("records", "[]"))
+    table: dict[str, Any] = {}
+    for role in ("reference", "secondary") if records else ():
+        names = [Path(record["attrs"].get(role, "")).name for record in records]
+        table[role] = ("pair", names)
+    apart = cube["secondary_time"].values - cube["reference_time"].values
+    table["days"] = ("pair", apart / DAY)
+    for name in records[0]["quality"] if records else ():
+        table[name] = ("pair", [record["quality"].get(name, np.nan) for record in records])
+    observed, sigma = (_places(cube, names) for names in (MOVING[:2], MOVING[2:]))
+    table["closure"] = ("pair", closure(dates.network, observed, sigma).pairs.numpy())
+    return xr.Dataset(table, {which: cube[which] for which in timeseries.TIMES})
+
+
+class _Job(NamedTuple):
+    """What all pairs have in common."""
+
+    stack: Growing
+    dates: Dates
+    images: Prepared
+    how: Method
+    coregister: str | None
+    ground: xr.DataArray | None
+    settings: dict[str, Any]
+
+
+def _dated(images: list[xr.DataArray]) -> list[xr.DataArray]:
+    """Order images by their dates, which all must have, each its own."""
+    if len(images) < 2:
+        raise GroundshiftError(f"{len(images)} image(s) make no pair; give two or more")
+    for number, image in enumerate(images, 1):
+        if np.isnat(time_of(image)):
+            raise ImageError(
+                f"image {number} ({source_of(image)}) has no date; give it one in its name, such "
+                "as 20200207, or with time= of open_image"
+            )
+    ordered = sorted(images, key=time_of)
+    for one, other in pairwise(ordered):
+        if time_of(one) == time_of(other):
+            raise ImageError(
+                f"{source_of(one)} and {source_of(other)} are both of "
+                f"{np.datetime_as_string(time_of(one), unit='s')}; leave one out, or join them "
+                "(gdalbuildvrt) if they show neighbouring ground"
+            )
+    return ordered
+
+
+def _radiometry(images: Sequence[xr.DataArray], given: str | None) -> str:
+    """Return what the numbers of all images mean."""
+    first = radiometry_of(images[0], images[-1], given)
+    for image in images[1:-1]:
+        radiometry_of(images[0], image, given)
+    return first
+
+
+def _given(times: np.ndarray, pairs: Sequence[tuple[Any, Any]]) -> Pairs:
+    """Return pairs of days as pairs of numbers, the earlier date first, each once."""
+    every = Dates(times, Network(len(times), ()))
+    found = {tuple(sorted(timeseries.nearest(every, day) for day in pair)) for pair in pairs}
+    if not found:
+        raise GroundshiftError("pairs= is empty; give pairs of dates, or leave it out")
+    if same := [i for i, j in found if i == j]:
+        raise GroundshiftError(
+            f"both dates of a pair are of {np.datetime_as_string(times[same[0]], unit='D')}; give "
+            "two dates"
+        )
+    return tuple(sorted((int(i), int(j)) for i, j in found))
+
+
+def _chosen(
+    times: np.ndarray,
+    following: int | None,
+    longest: float | None,
+    shortest: float,
+    annual: float | None,
+) -> Pairs:
+    """Choose pairs by all that is asked for."""
+    days = ((times - times[0]) / DAY).tolist()
+    found: set[tuple[int, int]] = set()
+    if following is None and longest is None and annual is None:
+        following = FOLLOWING
+    if following is not None:
+        found.update(choice.sequential(days, following))
+    if longest is not None:
+        found.update(choice.within(days, longest))
+    if annual is not None:
+        found.update(choice.annual(days, annual))
+    kept = tuple(sorted(pair for pair in found if days[pair[1]] - days[pair[0]] >= shortest))
+    if not kept:
+        raise GroundshiftError(
+            "no pairs are left; choose more with following=, longest= or annual=, or a smaller "
+            "shortest="
+        )
+    return kept
+
+
+def _print_of(image: xr.DataArray) -> list[Any]:
+    """Tell an image from others, and from a later version of itself."""
+    path = Path(source_of(image))
+    about = path.stat() if path.is_file() else None
+    told = [path.name, *image.shape, np.datetime_as_string(time_of(image))]
+    return told if about is None else [*told, about.st_size, about.st_mtime_ns]
+
+
+def _places(cube: xr.Dataset, names: Sequence[str]) -> torch.Tensor:
+    """Return variables of a few places, ``(pairs, variables, cells)``."""
+    parts = []
+    for name in names:
+        values = cube[name]
+        starts = [
+            sorted({int(k) for k in np.linspace(0, max(0, n - SIDE), PLACES)})
+            for n in values.shape[1:]
+        ]
+        cells = [
+            values[:, row : row + SIDE, column : column + SIDE].values.reshape(len(values), -1)
+            for row in starts[0]
+            for column in starts[1]
+        ]
+        parts.append(torch.from_numpy(np.concatenate(cells, 1)).double())
+    return torch.stack(parts, 1)
+
+
+def _measure(job: _Job, report: Callable[[Progress], None] | None) -> None:
+    """Measure all pairs that are not there yet; those that fail do not stop the others."""
+    known = {n for n, record in job.stack.records().items() if "place" in record}
+    todo = [n for n in range(job.stack.pairs) if n not in known]
+    spent = 0.0
+    for count, number in enumerate(todo, 1):
+        began, failed, share = time.monotonic(), "", 0.0
+        try:
+            share = _one(job, number)
+        except OutputError:
+            raise
+        except Exception as error:
+            failed = f"{type(error).__name__}: {error}"
+            log.warning("pair %d is left out: %s", number + 1, failed)
+            growing.fail(job.stack, number, failed)
+        taken = time.monotonic() - began
+        spent += taken
+        for image in job.dates.network.pairs[number]:
+            if not any(image in job.dates.network.pairs[later] for later in todo[count:]):
+                job.images.drop(image)
+        if report is not None:
+            i, j = job.dates.network.pairs[number]
+            left = spent / count * (len(todo) - count)
+            times = job.dates.times[i], job.dates.times[j]
+            done = job.stack.pairs - len(todo) + count
+            report(Progress(done, job.stack.pairs, *times, share, taken, left, failed))
+
+
+def _one(job: _Job, number: int) -> float:
+    """Measure a pair, and write it with what is known of it."""
+    i, j = job.dates.network.pairs[number]
+    found = measure(
+        job.images[i],
+        job.images[j],
+        job.how,
+        coregister=job.coregister,
+        ground=job.ground,
+        **job.settings,
+    )
+    with tile.computing(progress=False):
+        planes = growing.compute(job.stack, found)
+    facts = _facts(planes, found, job.ground)
+    growing.put(job.stack, number, found, planes, {"quality": facts})
+    return facts["share"]
+
+
+def _facts(
+    planes: dict[str, Scratch], found: xr.Dataset, ground: xr.DataArray | None
+) -> dict[str, float]:
+    """Tell the quality of a pair: on every so many cells."""
+    thin = {name: _thin(planes[name]) for name in MOVING}
+    known = np.isfinite(thin["dx"]) & np.isfinite(thin["dy"])
+    facts = {"share": float(known.mean())}
+    for name in ("sigma_dx", "sigma_dy"):
+        facts[name] = _median(thin[name])
+    if ground is None:
+        return facts
+    stable = coregistration.at_cells(ground, found, 1)
+    steps = tuple(slice(None, None, _step(n)) for n in stable.shape)
+    for name in ("dx", "dy"):
+        there = thin[name][stable[steps]]
+        facts[f"stable_{name}"] = _median(there)
+        facts[f"stable_nmad_{name}"] = NMAD * _median(np.abs(there - facts[f"stable_{name}"]))
+    return facts
+
+
+def _step(size: int) -> int:
+    return max(1, size // CELLS)
+
+
+def _thin(plane: Scratch) -> np.ndarray:
+    """Every so many rows and columns of a plane."""
+    down, across = (_step(n) for n in plane.shape)
+    rows = range(0, plane.shape[0], down)
+    return np.stack([plane[k : k + 1, :][0, ::across] for k in rows])
+
+
+def _median(values: np.ndarray) -> float:
+    known = values[np.isfinite(values)]
+    return float(np.median(known)) if known.size else float("nan")
+
+
+def _finish(job: _Job, kind: str) -> None:
+    """Label the stack, with the quality of each pair."""
+    records = job.stack.finished()
+    if not records:
+        reasons = [record["failed"] for record in job.stack.records().values()]
+        raise GroundshiftError(
+            f"none of {job.stack.pairs} pairs could be measured; the first: {reasons[0]}"
+        )
+    lost = job.stack.pairs - len(records)
+    steps = [f"stack: {len(records)} pairs of {len(job.dates.times)} images"]
+    steps += [f"{lost} pairs failed"] if lost else []
+    growing.finish(
+        job.stack,
+        {
+            "title": "Ground displacement of many pairs",
+            "schema": timeseries.CUBE,
+            "radiometry": kind,
+            "history": history_of(steps),
+        },
+    )
