@@ -22,6 +22,7 @@ from groundshift.cli import (
     labels,
     pack,
     simulate,
+    stack,
     track,
     train,
 )
@@ -48,6 +49,7 @@ COMMANDS = (
     track.track,
     coherence.coherence,
     decay.decay,
+    stack.stack,
     invert.invert,
     demo.demo,
     inspect.info,
@@ -60,6 +62,9 @@ COMMANDS = (
 )
 for command in COMMANDS:
     app.command()(command)
+
+GO_ON = ("stack", "simulate", "train", "benchmark")
+"""Commands that go on where they were."""
 
 
 @app.callback(invoke_without_command=True)
@@ -101,7 +106,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         _complain(f"{type(error).__name__}: {error}{hint}", kind="unexpected error: ")
         sys.exit(FAILURE)
     if code == INTERRUPTED:  # typer turns KeyboardInterrupt into this, or into Abort
-        _complain("interrupted; nothing was written", kind="")
+        goes_on = any(command.__name__ in GO_ON for command in _meant(words))
+        left = "repeat the command to go on" if goes_on else "nothing was written"
+        _complain(f"interrupted; {left}", kind="")
         sys.stdout.flush()
         # Not sys.exit, which waits for the tiles that are still being computed.
         os._exit(INTERRUPTED)

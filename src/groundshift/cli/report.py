@@ -116,6 +116,18 @@ def series(result: xr.Dataset) -> list[str]:
     return lines
 
 
+def stack(result: xr.Dataset) -> list[str]:
+    """Say in a few lines what a stack of pairs is."""
+    dates = timeseries.dates_of(result)
+    days = [np.datetime_as_string(time, unit="D") for time in dates.times[[0, -1]]]
+    rows, columns = result.sizes["y"], result.sizes["x"]
+    return [
+        f"pairs       {result.sizes['pair']} of {len(dates.times)} dates, {days[0]} to {days[1]}",
+        f"cells       {rows} x {columns}",
+        *_matcher(result),
+    ]
+
+
 def _looks(result: xr.Dataset) -> str:
     told = []
     if "window" in result.attrs:
@@ -135,8 +147,7 @@ def file(path: str, band: int | str | None) -> list[str]:
         if found.attrs.get("schema") == timeseries.SERIES:
             return [f"{path}: displacement through time", *_grid(found), *series(found)]
         if found.attrs.get("schema") == timeseries.CUBE:
-            count = f"pairs       {found.sizes['pair']}"
-            return [f"{path}: stack of pairs", *_grid(found), count]
+            return [f"{path}: stack of pairs", *_grid(found), *stack(found)]
         if kind is not None:
             say = coherence if kind is maps.COHERENCE else decay
             return [f"{path}: map of {kind.command.split()[1]}", *say(found)]
