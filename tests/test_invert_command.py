@@ -103,3 +103,43 @@ def test_dates_that_nothing_links_name_the_options(
     assert run("invert", *apart, tmp_path / "history.nc") == 2
     said = capsys.readouterr().err
     assert said.rstrip().endswith("with --smoothness and --bridge")
+
+
+def test_a_run_that_was_stopped_goes_on(
+    files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from groundshift.api import inverting
+
+    monkeypatch.setattr(inverting, "SIDES", (10, 10))
+    solved, calls = inverting._solved, []
+
+    def counted(*given: object) -> object:
+        calls.append(1)
+        if len(calls) == stop:
+            raise MemoryError
+        return solved(*given)
+
+    monkeypatch.setattr(inverting, "_solved", counted)
+    stop, out = 5, tmp_path / "history.zarr"
+    assert run("invert", *files, out, "--no-quicklook") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["history.zarr.partial"]
+    marks = (tmp_path / "history.zarr.partial" / "marks").read_bytes()
+    assert 0 < sum(marks) < 9 == len(marks)
+    assert run("invert", *files, out, "--no-quicklook", "--loss", "none") == 2
+    stop, calls = 0, []
+    assert run("invert", *files, out, "--no-quicklook") == 0
+    assert len(calls) == 9 - sum(marks)
+    assert [path.name for path in tmp_path.iterdir()] == ["history.zarr"]
+    whole = groundshift.invert([groundshift.open_field(file) for file in files]).compute()
+    found = groundshift.open_field(out).compute()
+    for name in whole.data_vars:
+        assert np.array_equal(found[name], whole[name], equal_nan=True)
+
+
+def test_what_a_killed_run_left_is_gone_after_the_next(files: list[Path], tmp_path: Path) -> None:
+    left = tmp_path / ".motion.nc.abcd"
+    left.mkdir()
+    (left / "lock").touch()
+    (left / "scratch").write_bytes(bytes(100))
+    groundshift.save(groundshift.open_field(files[0]), tmp_path / "motion.nc")
+    assert [path.name for path in tmp_path.iterdir()] == ["motion.nc"]

@@ -115,7 +115,8 @@ def test_blocks_leave_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
     parts = fields()
     parts[0].dx[3:6, 4:9] += 7.0
     whole = groundshift.invert(parts).compute()
-    monkeypatch.setattr(inverting, "LARGEST", 7)
+    monkeypatch.setattr(inverting, "SIDES", (7, 7))
+    monkeypatch.setattr(inverting, "PART", 11)
     xr.testing.assert_allclose(groundshift.invert(parts).compute(), whole, rtol=1e-5, atol=1e-6)
 
 

@@ -22,7 +22,7 @@ from groundshift.errors import GroundshiftError, ImageError, OutputError
 from groundshift.inversion import Network, choice
 from groundshift.inversion.choice import Pairs
 from groundshift.inversion.closure import closure
-from groundshift.io import growing
+from groundshift.io import growing, partial
 from groundshift.io import radiometry as kinds
 from groundshift.io.growing import Growing
 from groundshift.io.scratch import Scratch
@@ -282,9 +282,8 @@ def _chosen(
 def _print_of(image: xr.DataArray) -> list[Any]:
     """Tell an image from others, and from a later version of itself."""
     path = Path(source_of(image))
-    about = path.stat() if path.is_file() else None
-    told = [path.name, *image.shape, np.datetime_as_string(time_of(image))]
-    return told if about is None else [*told, about.st_size, about.st_mtime_ns]
+    told = [*image.shape, np.datetime_as_string(time_of(image))]
+    return [*told, *partial.print_of(path)] if path.exists() else told
 
 
 def _places(cube: xr.Dataset, names: Sequence[str]) -> torch.Tensor:

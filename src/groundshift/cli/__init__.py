@@ -63,7 +63,7 @@ COMMANDS = (
 for command in COMMANDS:
     app.command()(command)
 
-GO_ON = ("stack", "simulate", "train", "benchmark")
+GO_ON = ("stack", "invert", "simulate", "train", "benchmark")
 """Commands that go on where they were."""
 
 

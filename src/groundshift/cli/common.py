@@ -68,13 +68,19 @@ def finish(result: Any, out: Path, reference: Any | None) -> Any:
     return written
 
 
-def finish_map(result: Any, out: Path, picture: Path | None, name: str) -> None:
-    """Do the same with a map of `name`: of coherence, or of its decay."""
+def finish_map(
+    result: Any,
+    out: Path,
+    picture: Path | None,
+    name: str,
+    resume: dict[str, Any] | None = None,
+) -> None:
+    """Do the same with a map of `name`: of coherence, of its decay, or of a history."""
     from groundshift import io, tile
     from groundshift.cli import report
 
     with tile.computing():
-        io.save(result, out)
+        io.save(result, out, resume=resume)
     written = io.open_field(out)
     wrote = [str(out)]
     if picture is not None:

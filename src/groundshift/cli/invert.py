@@ -78,7 +78,8 @@ def invert(  # noqa: PLR0913 - one option for each decision that is the user's
 
     Pixel by pixel, each pair weighs as its sigma says, and pairs that contradict the others are
     left out. Dates of the result are those of all images; displacement is metres along x and y
-    since the reference date, with a standard deviation.
+    since the reference date, with a standard deviation. A run that was stopped, however, goes on
+    where it was if the command is repeated.
 
     **Example**
 
@@ -93,18 +94,27 @@ def invert(  # noqa: PLR0913 - one option for each decision that is the user's
         raise OutputError(f"{out}: a history does not fit into that; choose a name in .nc or .zarr")
     if not paths:
         raise GroundshiftError("there are no pairs before OUT; give the outputs of track")
+    from importlib.metadata import version
+
     from groundshift import api, config, io, timeseries
+    from groundshift.io import partial
 
     opened = [io.open_field(path) for path in paths]
     stacked = len(opened) == 1 and opened[0].attrs.get("schema") == timeseries.CUBE
+    options = {
+        "reference": reference,
+        "loss": loss.value,
+        "smoothness": smoothness,
+        "breaks": breaks or [],
+        "bridge": bridge,
+    }
     result = api.invert(
         opened[0] if stacked else opened,
-        reference=reference,
         stable=None if stable is None else io.open_image(stable, nodata=float("nan")),
-        loss=loss.value,
-        smoothness=smoothness,
-        breaks=breaks or (),
-        bridge=bridge,
         memory=None if memory is None else config.parse_size(memory),
+        **options,
     )
-    finish_map(result, out, picture, "series")
+    read = [*paths] if stable is None else [*paths, stable]
+    inputs = {"inputs": [partial.print_of(Path(path)) for path in read]}
+    resume = inputs | options | {"software": version("groundshift")}
+    finish_map(result, out, picture, "series", resume)

@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 from dask import config
 
-from groundshift.io.scratch import TYPE, Scratch, plane_name
+from groundshift.io.scratch import TYPE, Scratch
 
 CHUNK = 512
 OVERHEAD = 1 << 20
@@ -64,10 +64,7 @@ def prepare(dataset: xr.Dataset, planes: dict[str, Scratch]) -> xr.Dataset:
     for name in [str(name) for name in dataset.data_vars]:
         variable = ready[name].variable
         attrs = described(variable.attrs)
-        if variable.ndim == 2:
-            data = _lazy(planes[name])
-        else:
-            data = da.stack([_lazy(planes[plane_name(name, k)]) for k in range(len(variable))])
+        data = _lazy(planes[name])
         encoding: dict[str, Any] = {"_FillValue": np.float32("nan")}
         if "spatial_ref" in ready.coords:
             encoding["grid_mapping"] = "spatial_ref"
@@ -115,11 +112,11 @@ def _encode_coordinates(dataset: xr.Dataset) -> None:
             dataset[name].encoding = dict(TIME)
 
 
-def _lazy(plane: Scratch) -> da.Array:
+def _lazy(planes: Scratch) -> da.Array:
     return da.from_array(
-        plane,
-        chunks=(CHUNK, CHUNK),  # type: ignore[arg-type] - its annotation forgets tuples
-        meta=np.empty((0, 0), TYPE),
+        planes,
+        chunks=_chunks(planes.shape),  # type: ignore[arg-type] - its annotation forgets tuples
+        meta=np.empty((0,) * planes.ndim, TYPE),
         lock=False,
     )
 

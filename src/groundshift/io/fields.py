@@ -1,21 +1,24 @@
 """Displacement fields and maps in and out of files."""
 
+import glob
 import logging
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import dask.array as da
 import xarray as xr
+from filelock import FileLock, Timeout
 from rasterio.errors import RasterioError
 
 from groundshift import field, maps, timeseries
 from groundshift.errors import ImageError, OutputError
-from groundshift.io import cf, cog
-from groundshift.io.scratch import TYPE, Scratch, cannot_write, compute_into, plane_name
+from groundshift.io import cf, cog, partial
+from groundshift.io.scratch import TYPE, Scratch, cannot_write, compute_into
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +31,13 @@ WRITERS: dict[str, Writer] = {
 }
 
 
-def save(dataset: xr.Dataset, path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
+def save(
+    dataset: xr.Dataset,
+    path: str | os.PathLike[str],
+    *,
+    overwrite: bool = True,
+    resume: dict[str, Any] | None = None,
+) -> Path:
     """Compute a field, a map or a stack, tile by tile, and write it; the suffix says how.
 
     ``.tif`` is a cloud-optimised GeoTIFF with named bands, ``.nc`` is netCDF, ``.zarr`` is Zarr
@@ -36,6 +45,18 @@ def save(dataset: xr.Dataset, path: str | os.PathLike[str], *, overwrite: bool =
     with dask's scheduler as the caller has set it, into a hidden folder beside the output, which
     appears when it is complete and under no other circumstances. Memory holds a few tiles; the disk
     needs up to three times the size of the result for a while.
+
+    Parameters
+    ----------
+    dataset
+        What is computed.
+    path
+        The output.
+    overwrite
+        Whether to replace what is there.
+    resume
+        What decides on the result, plain values by name: what is computed is kept in the folder
+        ``OUT.partial`` until all of it is, and a run that was stopped, however, goes on with it.
 
     Raises
     ------
@@ -47,10 +68,11 @@ def save(dataset: xr.Dataset, path: str | os.PathLike[str], *, overwrite: bool =
     _checked(dataset)
     if writer is cog.write and any(dataset[name].ndim > 2 for name in dataset.data_vars):
         raise OutputError(f"{out}: a GeoTIFF holds no stack; choose a name in .nc or .zarr")
-    planes = {n: p for name in dataset.data_vars for n, p in _planes(dataset[name]).items()}
+    planes = {str(name): _planes(dataset[name]) for name in dataset.data_vars}
     _check_space(out, sum(int(plane.size) for plane in planes.values()) * TYPE.itemsize)
-    with _workshop(out) as folder:
-        scratch = compute_into(folder / "scratch", planes)
+    with _workshop(out) if resume is None else _longer(out, resume, planes) as folder:
+        marks = None if resume is None else folder / "marks"
+        scratch = compute_into(folder / "scratch", planes, marks)
         result = folder / f"result{out.suffix.lower()}"
         try:
             writer(result, dataset, scratch)
@@ -121,20 +143,17 @@ def _writer(out: Path, *, overwrite: bool) -> Writer:
     return WRITERS[suffix]
 
 
-def _planes(variable: xr.DataArray) -> dict[str, da.Array]:
-    """Name the planes of a variable: itself, or one for each date."""
-    name, lazy = str(variable.name), variable.variable
+def _planes(variable: xr.DataArray) -> da.Array:
+    """Return a map, or a stack of maps."""
+    if variable.dims[-2:] != ("y", "x") or variable.ndim > 3:
+        raise OutputError(
+            f"{variable.name} has dimensions {variable.dims}; only maps with ('y', 'x'), and "
+            "stacks of them, can be saved: drop it"
+        )
+    lazy = variable.variable
     if variable.chunks is None and variable.ndim == 3:
         lazy = lazy.chunk({variable.dims[0]: 1})
-    data = da.asarray(lazy.data).astype(TYPE)
-    if variable.dims == ("y", "x"):
-        return {name: data}
-    if variable.dims[1:] == ("y", "x"):
-        return {plane_name(name, k): data[k] for k in range(len(data))}
-    raise OutputError(
-        f"{name} has dimensions {variable.dims}; only maps with ('y', 'x'), and stacks of them, "
-        "can be saved: drop it"
-    )
+    return da.asarray(lazy.data).astype(TYPE)
 
 
 def _check_space(out: Path, size: int) -> None:
@@ -155,15 +174,31 @@ def _bytes(size: int) -> str:
 
 @contextmanager
 def _workshop(out: Path) -> Iterator[Path]:
-    """Make a folder beside the output, on the same disk, that is gone in the end."""
+    """Make a folder beside the output, on the same disk, that is gone in the end.
+
+    What runs left behind that were killed is gone as well.
+    """
+    for old in out.parent.glob(f".{glob.escape(out.name)}.*/{partial.LOCK}"):
+        with suppress(OSError, Timeout), FileLock(old).acquire(timeout=0):
+            shutil.rmtree(old.parent, ignore_errors=True)
     try:
         folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     except OSError as error:
         raise OutputError(cannot_write(out.parent, error)) from error
     try:
-        yield folder
+        with FileLock(folder / partial.LOCK):
+            yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _longer(out: Path, facts: dict[str, Any], planes: dict[str, da.Array]) -> Iterator[Path]:
+    """Make a folder, or take that of an earlier run, which is gone when all went well."""
+    blocks = [list(sizes) for sizes in next(iter(planes.values())).chunks[-2:]]
+    with partial.work_on(out, facts | {"blocks": blocks}) as folder:
+        yield folder
+        shutil.rmtree(folder)
 
 
 def _put(result: Path, out: Path, folder: Path) -> None:

@@ -19,21 +19,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
-from filelock import FileLock, Timeout
 
 from groundshift import timeseries
 from groundshift.errors import OutputError
 from groundshift.field import ATTRS, DISPLACEMENTS
-from groundshift.io import cf
-from groundshift.io.scratch import TYPE, Scratch, cannot_write, compute_into
+from groundshift.io import cf, partial
+from groundshift.io.scratch import TYPE, Scratch, compute_into
 from groundshift.matchers.windows import up_to
 
-PARTIAL = ".partial"
 CHUNK = 128
 """Rows and columns of a chunk."""
 SHARD = 1 << 26
 """Bytes of a shard, at most; all of it is in memory while it is written."""
-PARTLY = "repeat the first command to go on with it, delete it to begin anew, or choose another OUT"
 WHOLE = "give the same settings to add pairs to it, or choose another OUT"
 
 
@@ -47,7 +44,7 @@ class Growing(NamedTuple):
     @property
     def folder(self) -> Path:
         """Of all that is there so far."""
-        return self.out.with_name(self.out.name + PARTIAL)
+        return partial.folder_of(self.out)
 
     @property
     def cube(self) -> Path:
@@ -57,11 +54,11 @@ class Growing(NamedTuple):
     @property
     def plan(self) -> Path:
         """The file of what decides on the result."""
-        return self.folder / "plan.json"
+        return self.folder / partial.PLAN
 
     def records(self) -> dict[int, dict[str, Any]]:
         """Return what is known of each pair that was finished or failed, by its number."""
-        found = (_read(path) for path in sorted((self.folder / "records").glob("*.json")))
+        found = (partial.read(path) for path in sorted((self.folder / "records").glob("*.json")))
         return {record["pair"]: record for record in found}
 
     def finished(self) -> list[dict[str, Any]]:
@@ -86,28 +83,16 @@ def begin(out: Path, pairs: int, facts: dict[str, Any]) -> Iterator[Growing]:
         If it was begun with other facts, or somebody else is at work on it.
     """
     stack = Growing(out, pairs)
-    facts = json.loads(json.dumps(facts))
-    try:
-        stack.folder.mkdir(exist_ok=True)
-        with FileLock(stack.folder / "lock").acquire(timeout=0):
-            if out.exists() and not stack.cube.exists():
-                # Also after a run that was stopped when all was done but cleaning up.
-                stack.plan.unlink(missing_ok=True)
-                _adopt(stack, facts)
-            if not stack.plan.exists():
-                _write(stack.plan, facts)
-            _compare(stack.folder, _read(stack.plan), facts, PARTLY)
-            (stack.folder / "records").mkdir(exist_ok=True)
-            yield stack
-    except Timeout:
-        raise OutputError(
-            f"another run is at work on {stack.folder}; wait for it, or choose another OUT"
-        ) from None
-    except OSError as error:
-        raise OutputError(cannot_write(out.parent, error)) from error
-    finally:
-        if not stack.plan.exists():
-            shutil.rmtree(stack.folder, ignore_errors=True)
+
+    def before() -> None:
+        # Also after a run that was stopped when all was done but cleaning up.
+        if out.exists() and not stack.cube.exists():
+            stack.plan.unlink(missing_ok=True)
+            _adopt(stack, facts)
+
+    with partial.work_on(out, facts, before):
+        (stack.folder / "records").mkdir(exist_ok=True)
+        yield stack
 
 
 def compute(stack: Growing, found: xr.Dataset) -> dict[str, Scratch]:
@@ -145,13 +130,13 @@ def put(
             array[place, rows] = plane[rows, slice(None)]
     told = {"pair": number, "place": place, "attrs": dict(found.attrs), **record}
     told |= {which: _text(found[which].values) for which in timeseries.TIMES}
-    _write(stack.folder / "records" / f"{number:06d}.json", told)
+    partial.write(stack.folder / "records" / f"{number:06d}.json", told)
 
 
 def fail(stack: Growing, number: int, reason: str) -> None:
     """Write down that a pair could not be measured."""
     record = {"pair": number, "failed": reason}
-    _write(stack.folder / "records" / f"{number:06d}.json", record)
+    partial.write(stack.folder / "records" / f"{number:06d}.json", record)
 
 
 def finish(stack: Growing, attrs: dict[str, Any]) -> None:
@@ -171,7 +156,7 @@ def finish(stack: Growing, attrs: dict[str, Any]) -> None:
     }
     for which in timeseries.TIMES:  # of a stack that was added to: there are more now
         shutil.rmtree(stack.cube / which, ignore_errors=True)
-    kept = {"plan": json.dumps(_read(stack.plan)), "records": json.dumps(records)}
+    kept = {"plan": json.dumps(partial.read(stack.plan)), "records": json.dumps(records)}
     cf.add_to_zarr(stack.cube, xr.Dataset(coords=times_of(records), attrs=same | attrs | kept))
     cf.consolidate(stack.cube)
     if stack.out.exists():
@@ -203,7 +188,7 @@ def _adopt(stack: Growing, facts: dict[str, Any]) -> None:
         raise OutputError(
             f"{stack.out} exists and is no stack that `groundshift stack` wrote; choose another OUT"
         ) from None
-    _compare(stack.out, plan, facts, WHOLE, but=("images", "pairs"))
+    partial.compare(stack.out, plan, facts, WHOLE, but=("images", "pairs"))
     numbers = _numbers(facts)
     places = {}
     for (i, j), (one, other) in zip(plan["pairs"], _names(plan), strict=True):
@@ -220,11 +205,11 @@ def _adopt(stack: Growing, facts: dict[str, Any]) -> None:
     (stack.folder / "records").mkdir()
     for record in records:
         number = places[tuple(plan["pairs"][record["pair"]])]
-        _write(stack.folder / "records" / f"{number:06d}.json", record | {"pair": number})
+        partial.write(stack.folder / "records" / f"{number:06d}.json", record | {"pair": number})
     shutil.copytree(stack.out, stack.folder / "fresh", copy_function=_link)
     _resize(stack.folder / "fresh", stack.pairs)
+    partial.write(stack.plan, facts)
     (stack.folder / "fresh").replace(stack.cube)
-    _write(stack.plan, facts)
 
 
 def _names(plan: dict[str, Any]) -> list[tuple[str, str]]:
@@ -297,34 +282,5 @@ def _resize(cube: Path, pairs: int) -> None:
         array.resize((pairs, *array.shape[1:]))
 
 
-def _compare(
-    where: Path,
-    begun: dict[str, Any],
-    asked: dict[str, Any],
-    remedy: str,
-    but: tuple[str, ...] = (),
-) -> None:
-    for name in {**asked, **begun}:
-        if name not in but and begun.get(name) != asked.get(name):
-            have, want = (_short(each.get(name)) for each in (begun, asked))
-            raise OutputError(f"{where} was begun with {name} {have} and not {want}; {remedy}")
-
-
-def _read(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
-def _write(path: Path, facts: dict[str, Any]) -> None:
-    """Write a file that is there as a whole or not at all."""
-    fresh = path.with_suffix(".fresh")
-    fresh.write_text(json.dumps(facts, indent=1), encoding="utf-8")
-    fresh.replace(path)
-
-
 def _text(time: Any) -> str:
     return str(np.datetime_as_string(np.asarray(time, "datetime64[ns]")))
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -7,11 +7,14 @@ what breaks in the second comes from writing.
 """
 
 from dataclasses import dataclass
+from itertools import accumulate, product
 from pathlib import Path
 from typing import Any
 
+import dask
 import dask.array as da
 import numpy as np
+from dask.delayed import delayed
 
 from groundshift.errors import OutputError
 
@@ -20,60 +23,131 @@ TYPE = np.dtype("float32")
 
 @dataclass(frozen=True)
 class Scratch:
-    """One plane of a raw file, row by row, float32; an array that can be read and written."""
+    """Planes of a raw file, row by row, float32; an array that can be read and written.
+
+    Its shape is ``(rows, columns)``, or ``(planes, rows, columns)``.
+    """
 
     path: str
-    plane: int
-    shape: tuple[int, int]
+    first: int
+    """Planes of the file that come before."""
+    shape: tuple[int, ...]
 
     dtype = TYPE
-    ndim = 2
 
     @property
-    def offset(self) -> int:
-        """First byte."""
-        return self.plane * self.shape[0] * self.line
+    def ndim(self) -> int:
+        """How many axes it has."""
+        return len(self.shape)
 
     @property
     def line(self) -> int:
         """Bytes per row."""
-        return self.shape[1] * TYPE.itemsize
+        return self.shape[-1] * TYPE.itemsize
 
-    def __setitem__(self, key: tuple[slice, slice], block: np.ndarray) -> None:
+    def plane(self, number: int) -> "Scratch":
+        """Return one plane."""
+        return Scratch(self.path, self.first + number, self.shape[-2:])
+
+    @property
+    def offset(self) -> int:
+        """First byte."""
+        return self.first * self.shape[-2] * self.line
+
+    def __setitem__(self, key: tuple[slice, ...], block: np.ndarray) -> None:
         """Write a block."""
-        (top, bottom), (left, right) = self._bounds(key)
-        rows = np.ascontiguousarray(np.broadcast_to(block, (bottom - top, right - left)), TYPE)
+        planes, rows, columns = self._bounds(key)
+        shape = tuple(stop - start for start, stop in (planes, rows, columns))
+        whole = np.ascontiguousarray(np.broadcast_to(block, shape), TYPE)
         try:
             with Path(self.path).open("r+b") as file:
-                for row, values in enumerate(rows, top):
-                    file.seek(self.offset + row * self.line + left * TYPE.itemsize)
-                    file.write(values.tobytes())
+                for number, plane in enumerate(whole, planes[0]):
+                    start = self.plane(number).offset + columns[0] * TYPE.itemsize
+                    for row, values in enumerate(plane, rows[0]):
+                        file.seek(start + row * self.line)
+                        file.write(values.tobytes())
         except OSError as error:
             raise OutputError(cannot_write(Path(self.path).parent.parent, error)) from error
 
     def __getitem__(self, key: Any) -> np.ndarray:
         """Read a block."""
-        (top, bottom), (left, right) = self._bounds(key)
-        count = (bottom - top) * self.shape[1]
-        rows = np.fromfile(self.path, TYPE, count, offset=self.offset + top * self.line)
-        return rows.reshape(-1, self.shape[1])[:, left:right]
+        planes, rows, columns = self._bounds(key)
+        count = (rows[1] - rows[0]) * self.shape[-1]
+        found = [
+            np.fromfile(
+                self.path, TYPE, count, offset=self.plane(number).offset + rows[0] * self.line
+            ).reshape(-1, self.shape[-1])[:, slice(*columns)]
+            for number in range(*planes)
+        ]
+        return found[0] if self.ndim == 2 else np.stack(found)
 
-    def _bounds(self, key: tuple[slice, slice]) -> tuple[tuple[int, int], ...]:
-        return tuple(part.indices(n)[:2] for part, n in zip(key, self.shape, strict=True))
+    def _bounds(self, key: tuple[slice, ...]) -> list[tuple[int, int]]:
+        bounds = [part.indices(n)[:2] for part, n in zip(key, self.shape, strict=True)]
+        return bounds if self.ndim == 3 else [(0, 1), *bounds]
 
 
-def plane_name(name: str, number: int) -> str:
-    """Name a plane of a variable that has several."""
-    return f"{name}/{number}"
+def compute_into(
+    path: Path, variables: dict[str, da.Array], marks: Path | None = None
+) -> dict[str, Scratch]:
+    """Compute variables together, with the scheduler that the caller has set.
 
-
-def compute_into(path: Path, planes: dict[str, da.Array]) -> dict[str, Scratch]:
-    """Compute planes of one shape together, with the scheduler that the caller has set."""
-    shapes = {name: (int(p.shape[0]), int(p.shape[1])) for name, p in planes.items()}
-    targets = {n: Scratch(str(path), i, shapes[n]) for i, n in enumerate(planes)}
+    Parameters
+    ----------
+    path
+        Of the raw file.
+    variables
+        Of shape ``(rows, columns)`` or ``(planes, rows, columns)``, the same rows and columns.
+    marks
+        File of one byte for each block, which says what is there from an earlier run: only the
+        rest is computed. Without it everything is.
+    """
+    targets, first = {}, 0
+    for name, each in variables.items():
+        shape = tuple(int(n) for n in each.shape)
+        targets[name] = Scratch(str(path), first, shape)
+        first += shape[0] if len(shape) == 3 else 1
     path.touch()
-    da.store(list(planes.values()), list(targets.values()), lock=False)
+    if marks is None:
+        da.store(list(variables.values()), list(targets.values()), lock=False)
+    else:
+        _go_on(list(variables.values()), list(targets.values()), marks)
     return targets
+
+
+def _go_on(variables: list[da.Array], targets: list[Scratch], marks: Path) -> None:
+    """Compute the blocks that have no mark yet; each gets one when all of it is there."""
+    chunks = variables[0].chunks[-2:]
+    aligned: list[Any] = [
+        each.rechunk(dict(zip((-2, -1), chunks, strict=True)))  # pyright: ignore[reportArgumentType]
+        for each in variables
+    ]
+    places = [[0, *accumulate(sizes)] for sizes in chunks]
+    blocks = list(product(*(range(len(sizes)) for sizes in chunks)))
+    if not marks.exists():
+        marks.write_bytes(bytes(len(blocks)))
+    done = marks.read_bytes()
+    tasks = []
+    for number, (i, j) in enumerate(blocks):
+        if done[number]:
+            continue
+        where = slice(places[0][i], places[0][i + 1]), slice(places[1][j], places[1][j + 1])
+        parts = [each.blocks[(*[slice(None)] * (each.ndim - 2), i, j)] for each in aligned]
+        tasks.append(delayed(_put)(parts, targets, where, marks, number))
+    dask.compute(*tasks)  # pyright: ignore[reportPrivateImportUsage]
+
+
+def _put(
+    parts: list[np.ndarray],
+    targets: list[Scratch],
+    where: tuple[slice, slice],
+    marks: Path,
+    number: int,
+) -> None:
+    for part, target in zip(parts, targets, strict=True):
+        target[(*[slice(None)] * (target.ndim - 2), *where)] = part
+    with marks.open("r+b") as file:
+        file.seek(number)
+        file.write(b"\1")
 
 
 def cannot_write(where: Path, error: Exception) -> str:

@@ -6,7 +6,7 @@ results are trimmed, never blended: whatever the tile size, they are those of th
 
 Everything is lazy. A tile is one dask task that returns all planes together, so that computing
 several planes at once runs the operator once. How many tiles run at a time is part of the graph
-(:class:`_Gate`), so that the memory budget holds under any local scheduler.
+(:class:`Gate`), so that the memory budget holds under any local scheduler.
 
 A tile reads its own window of the images and shares no chunk of them with its neighbours. Shared
 chunks would be read once instead of about twice, but kept until the next row of tiles is done: on
@@ -17,11 +17,8 @@ overlap, and not on blending, which hides a halo that is too small.
 """
 
 import logging
-import threading
 import types
 import typing
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple, cast
 
@@ -34,12 +31,13 @@ from dask.highlevelgraph import HighLevelGraph
 from numpy.typing import ArrayLike
 
 from groundshift.errors import GridError, GroundshiftError, ImageError, MatcherError
+from groundshift.tile.gate import Gate
 from groundshift.tile.memory import Plan, plan
 from groundshift.tile.prior import Prior, Window, cells_of, spread
 from groundshift.tile.progress import TASK, Progress, computing
 from groundshift.types import Estimate, PairOperator
 
-__all__ = ["Plan", "Prior", "Progress", "computing", "map_pair", "plan", "resolve_device"]
+__all__ = ["Gate", "Plan", "Prior", "Progress", "computing", "map_pair", "plan", "resolve_device"]
 
 _array = cast(Any, da.Array)  # its type hints do not know how it is made
 log = logging.getLogger(__name__)
@@ -103,7 +101,7 @@ def map_pair(
     log.debug("%s for %s pixels on %s", layout, left.shape, where)
     planes = _planes_of(operator)
     count = len(planes._fields)
-    job = _Job(operator, count, _Gate(layout.workers, layout.threads), where)
+    job = _Job(operator, count, Gate(layout.workers, layout.threads), where)
     lattice = _prior(prior, left.shape)
     stacked = _join(job, (layout.height, layout.width), (left, right), lattice)
     return planes(*(stacked[index] for index in range(count)))
@@ -130,7 +128,7 @@ class _Job(NamedTuple):
 
     operator: PairOperator
     planes: int
-    gate: "_Gate"
+    gate: Gate
     device: str
 
 
@@ -208,35 +206,6 @@ def _pad(block: np.ndarray, padding: tuple[tuple[int, int], tuple[int, int]]) ->
     out = np.full((top + height + bottom, left + width + right), np.nan, dtype)
     out[top : top + height, left : left + width] = block
     return out
-
-
-class _Gate:
-    """Lets a number of tiles run at once, each with its share of torch's threads.
-
-    It travels with the graph, so that the memory plan holds for any ``compute()``. In another
-    process it starts afresh.
-    """
-
-    def __init__(self, workers: int, threads: int) -> None:
-        self._settings = (workers, threads)
-        self._slots = threading.BoundedSemaphore(workers)
-
-    def __reduce__(self) -> tuple[type["_Gate"], tuple[int, int]]:
-        return type(self), self._settings
-
-    def __dask_tokenize__(self) -> str:
-        return "gate"  # how many run at once does not change a result
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        with self._slots:
-            # Torch's thread count belongs to the calling thread.
-            before = torch.get_num_threads()
-            torch.set_num_threads(self._settings[1])
-            try:
-                yield
-            finally:
-                torch.set_num_threads(before)
 
 
 # -- the inputs --------------------------------------------------------------------------------
