@@ -21,6 +21,7 @@ NAMES = (
     "outliers",
     "coherence",
     "inversion",
+    "kills",
     "speed",
     "unet",
     "ablations",

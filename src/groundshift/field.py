@@ -62,6 +62,7 @@ ATTRS: dict[str, dict[str, str]] = {
         "ancillary_variables": "sigma_coherence",
     },
     "sigma_coherence": {"long_name": "standard deviation of the coherence", "units": "1"},
+    "filled": {"long_name": "1 where not measured but filled from around", "units": "1"},
     "vx": {
         "long_name": f"mean velocity along x {_REST}",
         "units": "m year-1",
