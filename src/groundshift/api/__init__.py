@@ -1,6 +1,7 @@
 """The verbs, on labelled arrays: files and text belong to :mod:`groundshift.cli`."""
 
 from groundshift.api.choice import is_name
+from groundshift.api.cleaning import Cleaning, clean, clean_stack
 from groundshift.api.coherent import coherence
 from groundshift.api.decaying import decay
 from groundshift.api.inverting import invert
@@ -10,6 +11,9 @@ from groundshift.api.stacking import quality, stack
 from groundshift.api.tracking import track
 
 __all__ = [
+    "Cleaning",
+    "clean",
+    "clean_stack",
     "coherence",
     "decay",
     "invert",

@@ -345,13 +345,13 @@ def _one(job: _Job, number: int) -> float:
     )
     with tile.computing(progress=False):
         planes = growing.compute(job.stack, found)
-    facts = _facts(planes, found, job.ground)
+    facts = facts_of(planes, found, job.ground)
     growing.put(job.stack, number, found, planes, {"quality": facts})
     return facts["share"]
 
 
-def _facts(
-    planes: dict[str, Scratch], found: xr.Dataset, ground: xr.DataArray | None
+def facts_of(
+    planes: dict[str, Scratch], found: xr.Dataset, ground: xr.DataArray | None = None
 ) -> dict[str, float]:
     """Tell the quality of a pair: on every so many cells."""
     thin = {name: _thin(planes[name]) for name in MOVING}

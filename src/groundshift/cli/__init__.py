@@ -14,6 +14,7 @@ import typer
 from groundshift import process
 from groundshift.cli import (
     benchmark,
+    clean,
     coherence,
     decay,
     demo,
@@ -47,6 +48,7 @@ app = typer.Typer(
 
 COMMANDS = (
     track.track,
+    clean.clean,
     coherence.coherence,
     decay.decay,
     stack.stack,
@@ -63,7 +65,7 @@ COMMANDS = (
 for command in COMMANDS:
     app.command()(command)
 
-GO_ON = ("stack", "invert", "simulate", "train", "benchmark")
+GO_ON = ("stack", "invert", "clean", "simulate", "train", "benchmark")
 """Commands that go on where they were."""
 
 

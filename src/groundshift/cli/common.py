@@ -46,8 +46,8 @@ class _Lines(logging.Handler):
             typer.echo(line, err=True)
 
 
-def finish(result: Any, out: Path, reference: Any | None) -> Any:
-    """Compute, write, draw and summarise; return what was written."""
+def finish(result: Any, out: Path, reference: Any | None, *, draw: bool) -> Any:
+    """Compute, write, draw over the reference and summarise; return what was written."""
     from groundshift import io, tile
     from groundshift.cli import report
 
@@ -55,7 +55,7 @@ def finish(result: Any, out: Path, reference: Any | None) -> Any:
         io.save(result, out)
     written = io.open_field(out)
     wrote = [str(out)]
-    if reference is not None:
+    if draw:
         from groundshift import plot
 
         picture = picture_of(out)

@@ -42,7 +42,7 @@ def demo(
     sample = synth.demo_pair(seed=seed, size=size, coherence=coherence)
     first, second = (_labelled(plane.numpy()) for plane in (sample.reference, sample.secondary))
     result = api.track(first, second, radiometry="amplitude")
-    measured = finish(result, field, first if quicklook else None)
+    measured = finish(result, field, first, draw=quicklook)
     for line in report.errors(measured, sample, coherence):
         typer.echo(line)
 

@@ -196,4 +196,4 @@ def track(  # noqa: PLR0913 - one option for each decision that is the user's
     )
     if velocity:
         result = field.velocity(result)
-    finish(result, out, first if quicklook else None)
+    finish(result, out, first, draw=quicklook)

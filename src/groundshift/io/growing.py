@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import dask.array as da
 import numpy as np
 import xarray as xr
 
@@ -32,6 +33,10 @@ CHUNK = 128
 SHARD = 1 << 26
 """Bytes of a shard, at most; all of it is in memory while it is written."""
 WHOLE = "give the same settings to add pairs to it, or choose another OUT"
+
+
+OWN = ("plan", "records")
+"""Attributes of a stack that a pair has not."""
 
 
 class Growing(NamedTuple):
@@ -99,7 +104,7 @@ def compute(stack: Growing, found: xr.Dataset) -> dict[str, Scratch]:
     """Compute the field of a pair into a scratch file."""
     path = stack.folder / "scratch"
     path.unlink(missing_ok=True)
-    return compute_into(path, {name: found[name].data for name in DISPLACEMENTS})
+    return compute_into(path, {name: da.asarray(found[name].data) for name in DISPLACEMENTS})
 
 
 def put(
@@ -156,7 +161,9 @@ def finish(stack: Growing, attrs: dict[str, Any]) -> None:
     }
     for which in timeseries.TIMES:  # of a stack that was added to: there are more now
         shutil.rmtree(stack.cube / which, ignore_errors=True)
-    kept = {"plan": json.dumps(partial.read(stack.plan)), "records": json.dumps(records)}
+    kept = dict(
+        zip(OWN, (json.dumps(each) for each in (partial.read(stack.plan), records)), strict=True)
+    )
     cf.add_to_zarr(stack.cube, xr.Dataset(coords=times_of(records), attrs=same | attrs | kept))
     cf.consolidate(stack.cube)
     if stack.out.exists():

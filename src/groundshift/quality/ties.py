@@ -74,8 +74,8 @@ def tie(
 ) -> xr.Dataset:
     """Take away a shift, a ramp or a quadratic surface that stable ground shows.
 
-    Each component is fitted by itself, weighed by sigma, with Tukey's biweight: what moved does not
-    matter as long as it is the smaller part.
+    Each component by itself: the median, or a fit weighed by sigma with Tukey's biweight. What
+    moved does not matter as long as it is the smaller part.
 
     Parameters
     ----------
@@ -142,6 +142,8 @@ def _fit(parts: np.ndarray, values: np.ndarray, sigma: np.ndarray) -> np.ndarray
     trust /= trust.max()
     factors = np.zeros(parts.shape[1])
     factors[0] = np.median(values)
+    if factors.size == 1:
+        return factors
     for _ in range(TURNS):
         rest = values - parts @ factors
         scale = max(nmad(rest), 1e-12)
