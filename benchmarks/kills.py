@@ -23,10 +23,10 @@ DATES, SIZE, KILLS = 8, 640, 24
 LOADING = 2.5
 """Seconds that a program takes to begin, roughly."""
 TITLE = "Killed runs"
-TEXT = f"""`groundshift stack` of {DATES} images of {SIZE} px (all pairs, `NCC`, a result each 4 px),
-and `groundshift invert` of what it makes, are ended by SIGKILL at random moments and repeated, until
-each has been killed {KILLS} times or more; whenever one comes to its end, the next begins anew. Each
-result is compared with that of a run that nobody disturbed, number by number."""
+TEXT = f"""`groundshift stack` of {DATES} images of {SIZE} px (all pairs, `NCC`, a result each
+4 px), and `groundshift invert` of what it makes, are ended by SIGKILL at random moments and
+repeated, until each has been killed {KILLS} times or more; whenever one comes to its end, the next
+begins anew. Each result is compared with that of a run that nobody disturbed, number by number."""
 
 
 def images(folder: Path) -> list[str]:

@@ -143,3 +143,18 @@ def test_what_a_killed_run_left_is_gone_after_the_next(files: list[Path], tmp_pa
     (left / "scratch").write_bytes(bytes(100))
     groundshift.save(groundshift.open_field(files[0]), tmp_path / "motion.nc")
     assert [path.name for path in tmp_path.iterdir()] == ["motion.nc"]
+
+
+def test_what_is_left_of_cleaning_up_counts_for_nothing(files: list[Path], tmp_path: Path) -> None:
+    """A run that was killed when its result was there, in the middle of deleting the rest."""
+    out = tmp_path / "history.zarr"
+    assert run("invert", *files, out, "--no-quicklook") == 0
+    whole = groundshift.open_field(out).load()
+    left = tmp_path / "history.zarr.partial"
+    (left / "old").mkdir(parents=True)
+    (left / "old" / "zarr.json").touch()
+    (left / "marks").write_bytes(b"\x01")
+    assert run("invert", *files, out, "--no-quicklook") == 0
+    found = groundshift.open_field(out).load()
+    assert np.array_equal(found.dx, whole.dx, equal_nan=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["history.zarr"]

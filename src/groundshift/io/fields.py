@@ -198,7 +198,7 @@ def _longer(out: Path, facts: dict[str, Any], planes: dict[str, da.Array]) -> It
     blocks = [list(sizes) for sizes in next(iter(planes.values())).chunks[-2:]]
     with partial.work_on(out, facts | {"blocks": blocks}) as folder:
         yield folder
-        shutil.rmtree(folder)
+        partial.clear(folder)
 
 
 def _put(result: Path, out: Path, folder: Path) -> None:
@@ -207,6 +207,7 @@ def _put(result: Path, out: Path, folder: Path) -> None:
         result.replace(out)
         return
     old = folder / "old"
+    shutil.rmtree(old, ignore_errors=True)  # of a run that was killed here
     out.replace(old)
     try:
         result.replace(out)

@@ -171,7 +171,7 @@ def finish(stack: Growing, attrs: dict[str, Any]) -> None:
         shutil.rmtree(old, ignore_errors=True)
         stack.out.replace(old)
     stack.cube.replace(stack.out)
-    shutil.rmtree(stack.folder)
+    partial.clear(stack.folder)
 
 
 def times_of(records: list[dict[str, Any]]) -> dict[str, Any]:

@@ -66,9 +66,17 @@ def work_on(
         lock.release()
 
 
+def clear(folder: Path) -> None:
+    """Delete a folder whose output is there; first the plan, without which nothing counts."""
+    (folder / PLAN).unlink(missing_ok=True)
+    shutil.rmtree(folder)
+
+
 def _begin(folder: Path, facts: dict[str, Any], before: Callable[[], None] | None) -> None:
     plan = folder / PLAN
     try:
+        if not plan.exists():
+            _empty(folder)
         if before is not None:
             before()
         if not plan.exists():
@@ -76,6 +84,15 @@ def _begin(folder: Path, facts: dict[str, Any], before: Callable[[], None] | Non
         compare(folder, read(plan), facts, REMEDY)
     except OSError as error:
         raise OutputError(cannot_write(folder.parent, error)) from error
+
+
+def _empty(folder: Path) -> None:
+    """Delete what a run left that was stopped while it cleaned up."""
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != LOCK:
+            path.unlink()
 
 
 def print_of(path: Path) -> list[Any]:
