@@ -94,6 +94,9 @@ def release(run: Path, name: str, folder: Path = HERE, results: Path | None = No
     if not path.is_file():
         raise MatcherError(f"{run} is no complete run; go on with groundshift train")
     net, details = load(str(path))
+    # Where the run it started from lay is nobody's business; what it was, `before` says.
+    config = details["config"] | {"start": Path(details["config"].get("start", "")).name}
+    details = {**details, "config": config}
     folder.mkdir(exist_ok=True)
     target = folder / f"{name}.safetensors"
     keep(net, target, details, half=True)
