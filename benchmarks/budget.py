@@ -3,12 +3,15 @@
 import json
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 
 import torch
 
-from groundshift.benchmark.run import Record
+from groundshift.benchmark import results
+from groundshift.benchmark.run import AnyCase, Record, run
 from groundshift.nets.weights import NAME
 from groundshift.synth.bank import Bank
 from groundshift.train import TrainConfig, train
@@ -54,6 +57,16 @@ class Budget:
                 steps.write_text(json.dumps(self._affordable(config, folder / "timed")))
             self._train(replace(config, steps=json.loads(steps.read_text())), folder)
         return folder
+
+    def measured(self, cases: Sequence[AnyCase], matchers: Sequence[str]) -> list[Record]:
+        """Measure matchers on the test pairs of cases; a run that was stopped goes on."""
+        folder = RUNS / self.name / "records"
+        found = results.resume(folder, results.Setting(self.name, version("groundshift"), "test"))
+        workers = os.cpu_count() or 1
+        for record in run(cases, matchers, "test", workers=workers, done=found):
+            found.append(record)
+            results.keep(folder, record)
+        return found
 
     def _affordable(self, config: TrainConfig, folder: Path) -> int:
         """Count the steps that fit into the time, from the processor time of a few."""

@@ -1,7 +1,6 @@
 """Nets of the literature on equal terms: the same samples, the same time, the same suites."""
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +10,6 @@ from benchmarks.real import FOLDER
 from benchmarks.report import Table, Value
 from groundshift.benchmark.cost import costs
 from groundshift.benchmark.real import real
-from groundshift.benchmark.run import run
 from groundshift.benchmark.suites import SUITES
 from groundshift.nets.weights import STANDARD, load
 from groundshift.train import PRESETS
@@ -61,7 +59,7 @@ def tables() -> list[Table]:
         curves += [[name, *point] for point in _curve(folder)]
     matchers |= BESIDE
     cases = [*(case for suite in SUITES.values() for case in suite()), *real(FOLDER)]
-    records = list(run(cases, list(matchers.values()), "test", workers=os.cpu_count() or 1))
+    records = BUDGET.measured(cases, list(matchers.values()))
     rows: list[list[Value]] = []
     for suite in dict.fromkeys(case.suite for case in cases):
         for name, expression in matchers.items():
