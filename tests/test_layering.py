@@ -11,7 +11,7 @@ LAYERS = {
     "types": 0, "errors": 0, "process": 0, "boxes": 0,
     "interpolate": 1, "filters": 1, "matchers": 1, "synth": 1, "metrics": 1, "nets": 1,
     "coherent": 1, "inversion": 1,
-    "grid": 2, "field": 2, "maps": 2, "timeseries": 2, "quality": 2, "geometry": 2,
+    "grid": 2, "field": 2, "maps": 2, "timeseries": 2, "quality": 2, "geometry": 2, "stations": 2,
     "io": 3, "tile": 3, "config": 3, "settings": 3, "plot": 3, "gallery": 3,
     "api": 4, "benchmark": 4, "train": 4,
     "cli": 5,

@@ -133,7 +133,13 @@ def check_out(out: Path, inputs: list[Any], picture: Path | None = None) -> None
         raise OutputError(
             f"cannot write into {out.parent}: {error.strerror}; choose another OUT"
         ) from error
-    if picture is not None and (picture.exists() or picture.is_symlink()):
+    if picture is not None:
+        check_picture(picture)
+
+
+def check_picture(picture: Path) -> None:
+    """Refuse to draw over anything but an earlier quicklook."""
+    if picture.exists() or picture.is_symlink():
         from groundshift import plot
 
         if not plot.is_quicklook(picture):

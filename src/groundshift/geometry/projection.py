@@ -72,6 +72,32 @@ def _matrix(grid: Any, system: str) -> np.ndarray:
     affine = grid.affine
     x = affine.a * (columns + 0.5) + affine.b * (rows + 0.5) + affine.c
     y = affine.d * (columns + 0.5) + affine.e * (rows + 0.5) + affine.f
+    inverse = np.linalg.inv(_forward(system, x, y)).transpose(2, 3, 0, 1)
+    places = np.meshgrid(
+        *(np.linspace(0, k.size - 1, n) for k, n in zip(nodes, shape, strict=True)), indexing="ij"
+    )
+    return np.array(
+        [[ndimage.map_coordinates(plane, places, order=1) for plane in line] for line in inverse]
+    )
+
+
+def map_metres(system: str, longitude: float, latitude: float) -> np.ndarray:
+    """Return the map metres along x and y of a metre to the east and to the north, (2, 2).
+
+    Parameters
+    ----------
+    system
+        CRS as well-known text.
+    longitude, latitude
+        WGS84, degrees.
+    """
+    there = Transformer.from_crs(CRS("EPSG:4326"), CRS.from_wkt(system), always_xy=True)
+    x, y = there.transform(longitude, latitude)
+    return _forward(system, np.array([[x]]), np.array([[y]]))[0, 0]
+
+
+def _forward(system: str, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return the map metres of a metre to the east and to the north, (rows, columns, 2, 2)."""
     crs = CRS.from_wkt(system)
     geodetic = crs.geodetic_crs
     if geodetic is None:
@@ -89,11 +115,4 @@ def _matrix(grid: Any, system: str) -> np.ndarray:
             for turn in (bearing, bearing + 180)
         ]
         sides.append([(ends[0][k] - ends[1][k]) / (2 * STEP) for k in (0, 1)])
-    forward = np.array(sides).transpose(2, 3, 1, 0)  # map metres for each metre to the east, north
-    inverse = np.linalg.inv(forward).transpose(2, 3, 0, 1)
-    places = np.meshgrid(
-        *(np.linspace(0, k.size - 1, n) for k, n in zip(nodes, shape, strict=True)), indexing="ij"
-    )
-    return np.array(
-        [[ndimage.map_coordinates(plane, places, order=1) for plane in line] for line in inverse]
-    )
+    return np.array(sides).transpose(2, 3, 1, 0)

@@ -3,6 +3,7 @@
 from groundshift.plot.drawing import is_quicklook, write_png
 from groundshift.plot.fields import quicklook
 from groundshift.plot.maps import coherence_quicklook, decay_quicklook, series_quicklook
+from groundshift.plot.stations import stations_quicklook
 
 __all__ = [
     "coherence_quicklook",
@@ -10,5 +11,6 @@ __all__ = [
     "is_quicklook",
     "quicklook",
     "series_quicklook",
+    "stations_quicklook",
     "write_png",
 ]
