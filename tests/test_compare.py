@@ -74,8 +74,8 @@ def test_only_what_is_on_the_map_and_in_time_is_compared(series: xr.Dataset) -> 
     gone = near._replace(values=near.values.copy())
     gone.values[19:24] = np.nan  # around the first date
     assert {one.dates for one in stations.compare(series, [gone])} == {5}
+    plain = series.drop_vars("spatial_ref").assign_coords(y=np.arange(24), x=np.arange(30))
     with pytest.raises(GridError):
-        plain = series.drop_vars("spatial_ref").assign_coords(y=np.arange(24), x=np.arange(30))
         stations.compare(plain, [near])
 
 
