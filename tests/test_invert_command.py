@@ -108,9 +108,9 @@ def test_dates_that_nothing_links_name_the_options(
 def test_a_run_that_was_stopped_goes_on(
     files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from groundshift.api import inverting
+    from groundshift.api import cubes, inverting
 
-    monkeypatch.setattr(inverting, "SIDES", (10, 10))
+    monkeypatch.setattr(cubes, "SIDES", (10, 10))
     solved, calls = inverting._solved, []
 
     def counted(*given: object) -> object:

@@ -110,13 +110,13 @@ def test_a_mismatch_is_left_out_and_a_gap_is_bridged_by_others() -> None:
 
 
 def test_blocks_leave_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
-    from groundshift.api import inverting
+    from groundshift.api import cubes
 
     parts = fields()
     parts[0].dx[3:6, 4:9] += 7.0
     whole = groundshift.invert(parts).compute()
-    monkeypatch.setattr(inverting, "SIDES", (7, 7))
-    monkeypatch.setattr(inverting, "PART", 11)
+    monkeypatch.setattr(cubes, "SIDES", (7, 7))
+    monkeypatch.setattr(cubes, "PART", 11)
     xr.testing.assert_allclose(groundshift.invert(parts).compute(), whole, rtol=1e-5, atol=1e-6)
 
 
