@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from groundshift.api import coherence as coherence
     from groundshift.api import decay as decay
+    from groundshift.api import fit as fit
     from groundshift.api import invert as invert
     from groundshift.api import labels as labels
     from groundshift.api import simulate as simulate
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "coherence": "groundshift.api",
     "decay": "groundshift.api",
+    "fit": "groundshift.api",
     "invert": "groundshift.api",
     "labels": "groundshift.api",
     "open_field": "groundshift.io",
@@ -42,6 +44,7 @@ _HOMES = {
 __all__ = [
     "coherence",
     "decay",
+    "fit",
     "invert",
     "labels",
     "open_field",

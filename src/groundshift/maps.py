@@ -1,4 +1,4 @@
-"""Maps of coherence and of its decay: the labelled results beside displacement fields."""
+"""Maps of coherence, of its decay, and of fitted motion: results beside displacement fields."""
 
 from importlib.metadata import version
 from typing import Any, NamedTuple
@@ -23,6 +23,8 @@ class Kind(NamedTuple):
     """Attributes of every variable."""
     step: float | None = None
     """Values are multiples of it: digits that mean nothing cannot be compressed."""
+    least: tuple[str, ...] | None = None
+    """Variables that every such map has; by default all."""
 
 
 COHERENCE = Kind(
@@ -67,7 +69,48 @@ DECAY = Kind(
         "pairs": {"long_name": "number of pairs that were measured", "units": "1"},
     },
 )
-KINDS = {kind.schema: kind for kind in (COHERENCE, DECAY)}
+NUMBERS = {
+    "velocity": ("velocity", "m year-1"),
+    "acceleration": ("acceleration", "m year-2"),
+    "cosine": ("amplitude of the yearly cosine, which begins at the first date", "m"),
+    "sine": ("amplitude of the yearly sine, which begins at the first date", "m"),
+    "cosine_0.5": ("amplitude of the half-yearly cosine", "m"),
+    "sine_0.5": ("amplitude of the half-yearly sine", "m"),
+    "step": ("jump at an event", "m"),
+    "relaxation": ("all of the motion after an event that ebbs away by an exponential", "m"),
+    "afterslip": ("motion after an event, for each e-fold of time, by a logarithm", "m"),
+}
+"""What motion is made of: what it is called, and its units; those of several events end in 2, 3,
+and so on, up to 9."""
+EVENTS = ("step", "relaxation", "afterslip")
+
+
+def _fitted() -> dict[str, dict[str, str]]:
+    """Attributes of the numbers that describe a motion, along x and y, and of their sigma."""
+    found: dict[str, dict[str, str]] = {}
+    for name, (said, units) in NUMBERS.items():
+        for end in ("", *"23456789") if name in EVENTS else ("",):
+            for axis in "xy":
+                own = f"{name}{end}_{axis}"
+                text = f"{said}{f' {end}' if end else ''}, along {axis}"
+                about = {"long_name": text, "units": units, "ancillary_variables": f"sigma_{own}"}
+                found[own] = about
+                found[f"sigma_{own}"] = {
+                    "long_name": f"standard deviation of the {text}",
+                    "units": units,
+                }
+    misfit = "standard deviation of the residuals of the pairs in units of sigma"
+    return found | {"misfit": {"long_name": misfit, "units": "1"}}
+
+
+FIT = Kind(
+    "groundshift-fit/1",
+    "Motion of a few terms, fitted to the pairs of a stack",
+    "groundshift fit",
+    _fitted(),
+    least=("misfit",),
+)
+KINDS = {kind.schema: kind for kind in (COHERENCE, DECAY, FIT)}
 ATTRS = {name: attrs for kind in KINDS.values() for name, attrs in kind.attrs.items()}
 """Attributes of every variable of any kind."""
 
@@ -89,7 +132,7 @@ def build(
     kind
         What it is.
     planes
-        A named tuple of its variables, numpy or dask arrays ``(rows, columns)``.
+        A named tuple, or a dict, of its variables, numpy or dask arrays ``(rows, columns)``.
     geobox
         Grid of the *image*; cells are `stride` pixels wide and begin at its corner.
     reference_time, secondary_time
@@ -97,14 +140,15 @@ def build(
     attrs
         What else is known, ``history`` for example.
     """
-    named = planes._asdict()
-    shape = tuple(named[next(iter(kind.attrs))].shape)
+    named = planes if isinstance(planes, dict) else planes._asdict()
+    shape = tuple(next(iter(named.values())).shape)
     grid = output_geobox(geobox, stride)[: shape[0], : shape[1]]
     encoding = {} if grid.crs is None else {"grid_mapping": "spatial_ref"}
     return xr.Dataset(
         {
             name: (("y", "x"), _stepped(named[name], kind.step), dict(attrs_of), dict(encoding))
             for name, attrs_of in kind.attrs.items()
+            if name in named
         },
         coords=coordinates(grid)
         | {
@@ -134,7 +178,7 @@ def kind_of(dataset: xr.Dataset) -> Kind | None:
 
 def check(dataset: xr.Dataset, kind: Kind) -> xr.Dataset:
     """Return a map if it is one of a kind; say what is missing if not."""
-    missing = [name for name in kind.attrs if name not in dataset.data_vars]
+    missing = [name for name in kind.least or kind.attrs if name not in dataset.data_vars]
     if missing:
         name = kind.command.split()[1]
         raise GroundshiftError(

@@ -4,6 +4,7 @@ from groundshift.api.choice import is_name
 from groundshift.api.cleaning import Cleaning, clean, clean_stack
 from groundshift.api.coherent import coherence
 from groundshift.api.decaying import decay
+from groundshift.api.fitting import fit
 from groundshift.api.inverting import invert
 from groundshift.api.labelling import labels
 from groundshift.api.simulation import simulate
@@ -16,6 +17,7 @@ __all__ = [
     "clean_stack",
     "coherence",
     "decay",
+    "fit",
     "invert",
     "is_name",
     "labels",

@@ -4,9 +4,8 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
-import dask.array as da
 import numpy as np
 import torch
 import xarray as xr
@@ -17,8 +16,6 @@ from groundshift.api.inputs import history_of
 from groundshift.inversion import Inversion, Network, expectation
 from groundshift.inversion import invert as solve
 from groundshift.timeseries import MOVING, STILL
-
-_array = cast(Any, da.Array)  # its type hints do not know how it is made
 
 log = logging.getLogger(__name__)
 

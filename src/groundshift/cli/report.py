@@ -116,6 +116,36 @@ def series(result: xr.Dataset) -> list[str]:
     return lines
 
 
+def fit(result: xr.Dataset) -> list[str]:
+    """Say in a few lines what was fitted."""
+    thin = _thinned(result)[0].compute()
+    rows, columns = result.sizes["y"], result.sizes["x"]
+    known = np.isfinite(thin["misfit"].values)
+    lines = [
+        f"pairs       {result.attrs['pairs']} of {result.attrs['dates']} dates",
+        f"fitted      {field.percent(float(known.mean()))} of {rows} x {columns} cells",
+    ]
+    if "found_step" in result.attrs:
+        lines.append(f"jump        between {result.attrs['found_step']}")
+    for name in (str(n)[:-2] for n in thin.data_vars if str(n).endswith("_x")):
+        if name.startswith("sigma"):
+            continue
+        size = np.hypot(thin[f"{name}_x"].values, thin[f"{name}_y"].values)
+        sigma = np.hypot(thin[f"sigma_{name}_x"].values, thin[f"sigma_{name}_y"].values)
+        if not np.isfinite(size).any():
+            continue
+        median, high = np.nanpercentile(size, (50, 95))
+        unit = thin[f"{name}_x"].attrs["units"].replace("pixel", "px")
+        lines.append(
+            f"{name:<12}median {median:.3g} {unit}, 95th percentile {high:.3g}, sigma of each "
+            f"component {np.nanmedian(sigma) / np.sqrt(2):.2g}"
+        )
+    if known.any():
+        typical = np.nanmedian(thin["misfit"].values)
+        lines.append(f"misfit      median {typical:.2f} times what sigma promises")
+    return lines
+
+
 def stack(result: xr.Dataset) -> list[str]:
     """Say in a few lines what a stack of pairs is."""
     dates = timeseries.dates_of(result)
@@ -149,8 +179,9 @@ def file(path: str, band: int | str | None) -> list[str]:
         if found.attrs.get("schema") == timeseries.CUBE:
             return [f"{path}: stack of pairs", *_grid(found), *stack(found)]
         if kind is not None:
-            say = coherence if kind is maps.COHERENCE else decay
-            return [f"{path}: map of {kind.command.split()[1]}", *say(found)]
+            name = kind.command.split()[1]
+            say = {"coherence": coherence, "decay": decay, "fit": fit}[name]
+            return [f"{path}: map of {name}", *say(found)]
         return [f"{path}: displacement field", *_field(found)]
     except GroundshiftError as not_a_field:
         try:

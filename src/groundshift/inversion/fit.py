@@ -56,16 +56,7 @@ def fit(
     GroundshiftError
         If no stack of these dates tells the terms apart.
     """
-    motion = torch.cat([term(years.to(observed.dtype)) for term in terms], 1)
-    first, second = torch.tensor(network.pairs, device=observed.device).T
-    design = motion[second] - motion[first]
-    size = design.pow(2).sum(0).sqrt()
-    if bool((size == 0).any()) or _ratio(design / size) < WORST:
-        raise GroundshiftError(
-            f"the {len(network.pairs)} pairs do not tell {len(size)} terms of motion apart; give "
-            "fewer terms, or dates that differ by more"
-        )
-    design = design / size
+    design, size = design_of(network, years.to(observed.device, observed.dtype), terms)
     measured = (torch.isfinite(observed) & torch.isfinite(sigma)).all(1)
     inverse = torch.where(measured[:, None], sigma**-2, 0.0)
     known = torch.where(measured[:, None], observed, 0.0)
@@ -93,6 +84,36 @@ def fit(
     misfit = variance.sqrt().where(left > 0, torch.nan)
     spread = spread * variance.clamp(min=1).sqrt()
     return Fitted(value / size[:, None, None], spread / size[:, None, None], misfit)
+
+
+def design_of(network: Network, years: Tensor, terms: Sequence[Term]) -> tuple[Tensor, Tensor]:
+    """Return what each pair sees of a unit of each number, ``(pairs, numbers)``, and their sizes.
+
+    Parameters
+    ----------
+    years, terms
+        As for `fit`.
+
+    Returns
+    -------
+    tuple
+        Columns of length 1, and the lengths that they had.
+
+    Raises
+    ------
+    GroundshiftError
+        If the pairs do not tell the terms apart.
+    """
+    motion = torch.cat([term(years) for term in terms], 1)
+    first, second = torch.tensor(network.pairs, device=years.device).T
+    design = motion[second] - motion[first]
+    size = design.pow(2).sum(0).sqrt()
+    if bool((size == 0).any()) or _ratio(design / size) < WORST:
+        raise GroundshiftError(
+            f"the {len(network.pairs)} pairs do not tell {len(size)} terms of motion apart; give "
+            "fewer terms, or dates that differ by more"
+        )
+    return design / size, size
 
 
 def _solve(design: Tensor, weights: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:

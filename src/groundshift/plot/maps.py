@@ -68,6 +68,33 @@ def decay_quicklook(dataset: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     return _pair_of_panels(dataset, title_of(dataset, "Decay of coherence"), panels, path)
 
 
+def fit_quicklook(dataset: xr.Dataset, path: str | os.PathLike[str]) -> Path:
+    """Draw fitted motion as a PNG: the last number that was fitted, and its sigma.
+
+    Parameters
+    ----------
+    dataset
+        Of :data:`groundshift.maps.FIT`; every so many cells are read, at most 1000 x 1000.
+    path
+        The picture.
+    """
+    maps.check(dataset, maps.FIT)
+    name = [n[:-2] for n in map(str, dataset.data_vars) if n.endswith("_x") and "sigma" not in n][
+        -1
+    ]
+    geobox = field.geobox_of(dataset)
+    parts = [f"{sigma}{name}_{axis}" for sigma in ("", "sigma_") for axis in "xy"]
+    thin = thinned(dataset[parts]).compute()
+    x, y, sigma_x, sigma_y = (upright(thin[part], dataset, geobox) for part in parts)
+    size, sigma = np.hypot(x, y), np.hypot(sigma_x, sigma_y) / np.sqrt(2)
+    unit = dataset[parts[0]].attrs["units"].replace("pixel", "px").replace(" year-1", " per year")
+    panels = (
+        (size, f"{name} ({unit})", "magnitude", range_of(size, 1, 98)[1]),
+        (sigma, f"1 σ of each component ({unit})", "sigma", range_of(sigma, 1, 97)[1]),
+    )
+    return _pair_of_panels(dataset, title_of(dataset, "Motion"), panels, path)
+
+
 def series_quicklook(dataset: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     """Draw a history as a PNG: how far the ground went from the first date to the last, and sigma.
 
