@@ -1,11 +1,13 @@
 """A trained net that regresses coherence, as a pair operator."""
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from groundshift.coherent.calibrated import CERTAIN
+from groundshift.coherent.settled import CONTEXT, SIDE, settled
 from groundshift.coherent.windowed import Coherence
 from groundshift.errors import MatcherError
 from groundshift.matchers.windows import up_to
@@ -20,7 +22,7 @@ PLANES = 3
 
 @dataclass(frozen=True)
 class Learned:
-    """Coherence of each pixel of two detected images, co-registered to a pixel or two.
+    """Coherence of each pixel of two detected images, co-registered to two pixels.
 
     Parameters
     ----------
@@ -45,12 +47,12 @@ class Learned:
     @property
     def halo(self) -> int:
         """Context pixels on each side."""
-        return up_to(self.net.reach, self.period)
+        return up_to(self.net.reach + CONTEXT, self.period)
 
     @property
     def period(self) -> int:
         """Shift of the input that shifts the output alike."""
-        return self.net.period
+        return math.lcm(self.net.period, SIDE)
 
     @property
     def bytes_per_pixel(self) -> int:
@@ -71,9 +73,9 @@ class Learned:
         return Coherence(coherence, sigma, valid)
 
     def _found(self, reference: Tensor, secondary: Tensor, _prior: Tensor | None) -> Tensor:
-        """Run the net."""
+        """Run the net on the images where they fit each other best."""
         net = self.net.to(reference.device)
         with torch.inference_mode():
-            found = net(reference[None], secondary[None])
+            found = net(reference[None], settled(reference, secondary)[None])
         there = torch.isfinite(reference) & torch.isfinite(secondary)
         return torch.cat([*found, there[None].to(reference.dtype)])

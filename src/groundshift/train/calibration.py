@@ -62,11 +62,16 @@ def temperature(ratios: Tensor) -> float:
     Errors have heavier tails than a normal distribution: a factor that is right for one interval
     is wrong for the other. The larger one is taken, so that neither promises too much.
     """
+    return max(quantile_factors(ratios))
+
+
+def quantile_factors(ratios: Tensor) -> list[float]:
+    """Find the factor for sigma that is right for each of `SHARES` alone."""
     ordered = ratios.double().sort().values
-    return max(
+    return [
         float(ordered[math.ceil(share * len(ordered)) - 1]) / (math.sqrt(2) * float(erfinv(share)))
         for share in SHARES
-    )
+    ]
 
 
 def temperatures(error: Tensor, sigma: Tensor) -> list[float]:

@@ -11,10 +11,12 @@ from torch import Tensor
 from groundshift.coherent.learned import FACTOR, Learned
 from groundshift.matchers.whole import run_whole
 from groundshift.synth.stream import Item
-from groundshift.train.calibration import SHARES, temperature
+from groundshift.train.calibration import SHARES, quantile_factors
 
 EACH = 20_000
 """Errors taken of each sample for the factor."""
+TRIED = 65
+"""Factors."""
 
 
 def errors_of(run: Path, samples: Sequence[Item]) -> list[Tensor]:
@@ -59,12 +61,28 @@ def calibrate(run: Path, samples: Sequence[Item]) -> dict[str, Any]:
         return {}
     error, sigma = torch.cat(parts, 1)
     ratio = error.abs() / sigma
-    factor = temperature(ratio)
+    factor = balanced(ratio)
     return {
         FACTOR: factor,
         "rmse": float(error.square().mean().sqrt()),
         **_held(ratio / factor),
     }
+
+
+def balanced(ratio: Tensor) -> float:
+    """Find the factor for sigma with which both intervals miss their shares by the same, or less.
+
+    Errors have heavier tails than a normal distribution, and no factor is right for both.
+    """
+    low, high = sorted(quantile_factors(ratio))
+    tried = torch.linspace(low, high, TRIED).tolist()
+    return min(
+        tried,
+        key=lambda factor: max(
+            abs(held - share)
+            for held, share in zip(_held(ratio / factor).values(), SHARES, strict=True)
+        ),
+    )
 
 
 def _held(ratio: Tensor) -> dict[str, float]:
