@@ -1,12 +1,19 @@
 """Displacements of pairs to displacements of dates: errors, intervals and time."""
 
+import os
+import subprocess
+import tempfile
 import time
 from dataclasses import replace
+from pathlib import Path
 from statistics import median
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from benchmarks import inverters
+from benchmarks.inverters import FEW
 from benchmarks.report import Table, Value
 from groundshift.inversion import History, Inversion, Network, invert
 
@@ -19,6 +26,7 @@ STEP, EVENT = 5.0, 50
 """Metres of a jump, and the date before which it comes."""
 RATE = 20.0
 SHARES = (0.9945, 1.96)
+PEERS = os.environ.get("GROUNDSHIFT_BENCHMARK_PEERS")
 
 TITLE = "Inversion of stacks"
 TEXT = f"""{DATES} dates at random within {SPAN:.0f} days, {PAIRS} pairs: each date with the three
@@ -28,7 +36,8 @@ the pairs are mismatches of up to {FAR:.0f} m in each component, a tenth more is
 or all ground jumps by {STEP:.0f} m at a time that nobody knows ("step"). Errors are of the position
 at each date since the first one, and of the share of dates that is measured. "Known" is least
 squares without the mismatched pairs, which nobody has. Seconds are of the processor, in one thread,
-for the whole image, of one component or two; the median of three runs."""
+for the whole image, of one component or two; the median of three runs. Those of other packages are
+of all threads they use, {SIDE} x {SIDE} px too, after a first call, TICOI's scaled up."""
 HOW: dict[str, Inversion] = {
     "tukey (default)": Inversion(),
     f"tukey, smoothness {RATE:.0f}": Inversion(smoothness=RATE),
@@ -114,7 +123,51 @@ def tables() -> list[Table]:
         found = invert(network, years, right, sigma, how=Inversion("none"))
         rows.append([case, "known", *scores(found, position)])
     columns = ("pairs have", "method", "RMSE m", "measured", "68 %", "95 %")
-    return [Table("Errors", columns, rows), _times(network, years)]
+    peers = [_peers()] if PEERS else []
+    return [Table("Errors", columns, rows), _times(network, years), *peers]
+
+
+def _peers() -> Table:
+    """Run other packages on the same pairs as ours."""
+    generator = torch.Generator().manual_seed(4)
+    days = torch.randperm(int(SPAN), generator=generator)[:DATES].sort().values
+    days -= days[0].clone()
+    network, years = stack()[0], days.double() / 365.25
+    position = truth(years, 1, generator).double()
+    spoiled, wrong = measured(network, position, generator)
+    i, j = torch.tensor(network.pairs).T
+    clean = spoiled.where(~wrong[:, None], position[j] - position[i])
+    clean += NOISE * wrong[:, None] * torch.randn(clean.shape, generator=generator)
+    rows: list[list[Value]] = []
+    for case, observed in (("noise alone", clean), ("a tenth mismatched", spoiled)):
+        sigma = torch.full_like(observed, NOISE)
+        for name in ("least squares", "tukey (default)", f"tukey, smoothness {RATE:.0f}"):
+            began = time.process_time()
+            found = invert(network, years, observed, sigma, how=HOW[name]).position
+            rows.append([case, name, _error(found, position), time.process_time() - began])
+        for name, (found, seconds) in _others(network, days, observed).items():
+            more = position.shape[2] / found.shape[2]
+            rows.append([case, name, _error(found, position), seconds * more])
+    columns = ("pairs have", "package", "RMSE m", "CPU s")
+    return Table("Beside other packages", columns, rows)
+
+
+def _error(found: Tensor, position: Tensor) -> float:
+    return float((found[1:, :, :FEW] - position[1:, :, :FEW]).square().nanmean().sqrt())
+
+
+def _others(network: Network, days: Tensor, observed: Tensor) -> dict[str, tuple[Tensor, float]]:
+    """Positions by other packages, and seconds of the processor."""
+    with tempfile.TemporaryDirectory() as folder:
+        given, made = Path(folder) / "in.npz", Path(folder) / "out.npz"
+        np.savez(given, pairs=network.pairs, days=days.numpy(), observed=observed.numpy())
+        subprocess.run([str(PEERS), inverters.__file__, str(given), str(made)], check=True)
+        found = np.load(made)
+        return {
+            name: (torch.from_numpy(found[name]).double(), float(found[f"{name} seconds"]))
+            for name in inverters.METHODS
+            if name in found
+        }
 
 
 def _times(network: Network, years: Tensor) -> Table:
