@@ -21,6 +21,7 @@ NAMES = (
     "outliers",
     "coherence",
     "inversion",
+    "histories",
     "kills",
     "speed",
     "unet",

@@ -56,10 +56,10 @@ def constant(size: int, seed: int, dy: float = -2.61, dx: float = 1.37) -> Pair:
 def moved_texture(size: int, seed: int, motion: Motion, noise: float = 0.0) -> Pair:
     """Texture moved by any motion; `noise` is white, in both images, a share of the contrast."""
     texture = spectrum(size, seed)
-    fine = _oversampled(texture)
+    fine = oversampled(texture)
     dy, dx, py, px = _coordinates(size, motion)
     first = torch.fft.ifft2(texture).real.float()
-    second = _periodic(fine, 2 * py, 2 * px)
+    second = periodic(fine, 2 * py, 2 * px)
     return _with_noise(Pair(first, second, dy, dx), CONTRAST, noise, seed)
 
 
@@ -68,7 +68,7 @@ def moved_speckle(size: int, seed: int, motion: Motion, noise: float = 0.5) -> P
     generator = torch.Generator().manual_seed(seed)
     field = speckle((size, size), 0.4, generator)
     dy, dx, py, px = _coordinates(size, motion)
-    second = _periodic(field, py, px).abs()
+    second = periodic(field, py, px).abs()
     pair = Pair(field.abs(), second, dy, dx)
     return _with_noise(pair, float(field.abs().std()), noise, seed)
 
@@ -91,7 +91,7 @@ def _coordinates(size: int, motion: Motion) -> tuple[Tensor, ...]:
     return dy.float(), dx.float(), py, px
 
 
-def _oversampled(texture: Tensor) -> Tensor:
+def oversampled(texture: Tensor) -> Tensor:
     """Twice as many samples by zero-padding the spectrum."""
     n = texture.shape[0]
     wide = texture.new_zeros(2 * n, 2 * n)
@@ -99,7 +99,7 @@ def _oversampled(texture: Tensor) -> Tensor:
     return torch.fft.ifft2(torch.fft.ifftshift(wide)).real.float() * 4
 
 
-def _periodic(image: Tensor, y: Tensor, x: Tensor) -> Tensor:
+def periodic(image: Tensor, y: Tensor, x: Tensor) -> Tensor:
     """Interpolate a periodic image with 16 taps."""
     n, edge = image.shape[0], 16
     index = torch.arange(-edge, n + edge) % n
