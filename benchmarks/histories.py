@@ -52,9 +52,10 @@ TEXT = f"""{DATES} simulated images of {SIZE} px, {REVISIT} days apart: a landsl
 before date {EVENT + 1}. Radar: speckle of .4 cycles per pixel whose coherence falls to .3 for good,
 in 90 days; optical: 1/f texture with {100 * NOISE:.0f} % noise of its own in each image.
 `groundshift stack` (each image with the next {FOLLOWING}, a result each 4 px, ±8 px), `invert`,
-`fit --find` and `compare`. Errors are of both components, pixels, {4 * EDGE} px along the sides not counted; "by the
-law" is what the errors of the pairs would leave at the dates if they were independent. Closure is
-1 where the sigma of the pairs is right. Stations measure with {1000 * GNSS:g} mm."""
+`fit --find` and `compare`. Errors are of both components, pixels, {4 * EDGE} px along the sides not
+counted; "by the law" is what the errors of the pairs would leave at the dates if they were
+independent. Closure is 1 where the sigma of the pairs is right. Stations measure with
+{1000 * GNSS:g} mm."""
 
 
 def motions() -> list[Motion]:
