@@ -9,7 +9,7 @@ import pytest
 import groundshift
 from groundshift import timeseries
 from test_cli import quiet_logger, run
-from test_stack import DAYS, files
+from test_stacking import DAYS, files
 
 __all__ = ["files", "quiet_logger"]
 
