@@ -7,8 +7,9 @@ from groundshift.api.decaying import decay
 from groundshift.api.fitting import fit
 from groundshift.api.inverting import invert
 from groundshift.api.labelling import labels
+from groundshift.api.pairs import quality
 from groundshift.api.simulation import simulate
-from groundshift.api.stacking import quality, stack
+from groundshift.api.stacking import stack
 from groundshift.api.tracking import track
 
 __all__ = [

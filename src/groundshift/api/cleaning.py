@@ -9,7 +9,7 @@ import xarray as xr
 from groundshift import io, quality, timeseries
 from groundshift.api import coregistration
 from groundshift.api.inputs import history_of
-from groundshift.api.stacking import facts_of
+from groundshift.api.pairs import facts_of
 from groundshift.errors import GroundshiftError
 from groundshift.field import check
 from groundshift.io import growing

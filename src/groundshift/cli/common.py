@@ -152,6 +152,15 @@ def _same(target: Path, path: Path) -> bool:
     return path.resolve() == target.resolve() or (target.exists() and target.samefile(path))
 
 
+def open_pairs(paths: list[str]) -> Any:
+    """Open a stack of pairs, or the displacement fields of several."""
+    from groundshift import io, timeseries
+
+    opened = [io.open_field(path) for path in paths]
+    stacked = len(opened) == 1 and opened[0].attrs.get("schema") == timeseries.CUBE
+    return opened[0] if stacked else opened
+
+
 def band_of(text: str | None) -> int | str | None:
     """Read a band: a number from 1, or a name."""
     return int(text) if text is not None and text.isdecimal() else text

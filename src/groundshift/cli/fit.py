@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from groundshift.cli.common import Verbose, check_out, finish_map, picture_of, start
+from groundshift.cli.common import Verbose, check_out, finish_map, open_pairs, picture_of, start
 from groundshift.errors import GroundshiftError
 
 
@@ -72,12 +72,10 @@ def fit(  # noqa: PLR0913 - one option for each decision that is the user's
     check_out(out, [*paths, stable], picture)
     if not paths:
         raise GroundshiftError("there are no pairs before OUT; give the outputs of track or stack")
-    from groundshift import api, config, io, timeseries
+    from groundshift import api, config, io
 
-    opened = [io.open_field(path) for path in paths]
-    stacked = len(opened) == 1 and opened[0].attrs.get("schema") == timeseries.CUBE
     result = api.fit(
-        opened[0] if stacked else opened,
+        open_pairs(paths),
         acceleration=acceleration,
         seasonal=seasonal,
         half_yearly=half_yearly,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from groundshift.cli.common import Verbose, check_out, finish_map, picture_of, start
+from groundshift.cli.common import Verbose, check_out, finish_map, open_pairs, picture_of, start
 from groundshift.errors import GroundshiftError, OutputError
 
 
@@ -96,11 +96,9 @@ def invert(  # noqa: PLR0913 - one option for each decision that is the user's
         raise GroundshiftError("there are no pairs before OUT; give the outputs of track")
     from importlib.metadata import version
 
-    from groundshift import api, config, io, timeseries
+    from groundshift import api, config, io
     from groundshift.io import partial
 
-    opened = [io.open_field(path) for path in paths]
-    stacked = len(opened) == 1 and opened[0].attrs.get("schema") == timeseries.CUBE
     options = {
         "reference": reference,
         "loss": loss.value,
@@ -109,7 +107,7 @@ def invert(  # noqa: PLR0913 - one option for each decision that is the user's
         "bridge": bridge,
     }
     result = api.invert(
-        opened[0] if stacked else opened,
+        open_pairs(paths),
         stable=None if stable is None else io.open_image(stable, nodata=float("nan")),
         memory=None if memory is None else config.parse_size(memory),
         **options,

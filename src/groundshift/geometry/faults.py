@@ -8,6 +8,7 @@ import xarray as xr
 from groundshift.errors import GroundshiftError
 from groundshift.field import check
 from groundshift.grid import geobox_of
+from groundshift.grid.motion import NMAD
 
 TURNS, BEND = 20, 4.685
 """Iterations of Tukey's biweight, and standard deviations beyond which it takes no notice."""
@@ -132,7 +133,7 @@ def _end(values: np.ndarray, distance: np.ndarray, sigma: np.ndarray) -> tuple[f
         root = np.sqrt(weights) / sigma
         line = np.linalg.lstsq(parts * root[:, None], values * root, rcond=None)[0]
         rest = (values - parts @ line) / sigma
-        scale = 1.4826 * np.median(np.abs(rest))
+        scale = NMAD * np.median(np.abs(rest))
         weights = np.clip(1 - (rest / (BEND * max(scale, 1e-12))) ** 2, 0, None) ** 2
     trust = weights / sigma**2
     covariance = np.linalg.inv((parts * trust[:, None]).T @ parts)

@@ -231,8 +231,7 @@ def _numbers(plan: dict[str, Any]) -> dict[tuple[str, str], int]:
 
 def _link(source: str, target: str) -> None:
     """Link what is never written again, the shards of a pair; copy the rest."""
-    path = Path(source)
-    if any(part in DISPLACEMENTS for part in path.parts) and "c" in path.parts:
+    if Path(source).parts[-5:-3] in {(name, "c") for name in DISPLACEMENTS}:
         try:
             os.link(source, target)
         except OSError:  # not on every file system

@@ -5,9 +5,7 @@ import xarray as xr
 
 from groundshift.field import COHERENCES, DISPLACEMENTS, VELOCITIES
 from groundshift.grid import geobox_of
-
-NMAD = 1.4826
-"""Standard deviation of Gaussian numbers whose absolute deviations have a median of 1."""
+from groundshift.grid.motion import NMAD
 
 
 def planes(field: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:

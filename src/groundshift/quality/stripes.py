@@ -6,6 +6,7 @@ from scipy import ndimage
 
 from groundshift.errors import GroundshiftError
 from groundshift.field import check
+from groundshift.grid.motion import NMAD
 from groundshift.quality.cells import moved, planes, said
 from groundshift.quality.ties import mask_of
 
@@ -84,7 +85,7 @@ def _profile(
     values = plane[inside]
     found = _medians(values, place, shape[0] * shape[1])
     rest = values - found[place]
-    scale = 1.4826 * np.median(np.abs(rest[np.isfinite(rest)]))
+    scale = NMAD * np.median(np.abs(rest[np.isfinite(rest)]))
     good = np.abs(rest) <= CLIP * scale
     found = _medians(values[good], place[good], shape[0] * shape[1]).reshape(shape)
     return np.stack([_filled(line) for line in found])
