@@ -72,6 +72,15 @@ def test_numbers_and_their_sigma(truth: dict[str, np.ndarray], pairs: xr.Dataset
     assert float(found.misfit.median()) == pytest.approx(1, abs=0.1)
 
 
+def test_noise_of_images_adds_to_sigma(pairs: xr.Dataset) -> None:
+    alone, more = (
+        groundshift.fit(pairs, seasonal=True, steps=["2020-06-01"], image_noise=noise)
+        for noise in (0, 0.5)
+    )
+    assert set(more.attrs["image_noise_y"]) == {0.5}
+    assert float((more.sigma_velocity_x / alone.sigma_velocity_x).min()) > 3
+
+
 def test_the_date_of_a_jump_is_found(
     truth: dict[str, np.ndarray], pairs: xr.Dataset, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -58,12 +58,22 @@ def test_options_reach_the_verb(
     with rasterio.open(mask, "w", crs=GRID.crs.to_wkt(), transform=GRID.affine, **profile) as file:
         file.write(np.eye(24, 30, dtype="uint8"), 1)
     options = ("--stable", mask, "--loss", "l1", "--smoothness", "3", "--breaks", "2020-02-01")
-    more = ("--breaks", "2020-03-01", "--bridge", "--memory", "2GiB", "--no-quicklook")
+    more = (
+        "--breaks",
+        "2020-03-01",
+        "--bridge",
+        "--memory",
+        "2GiB",
+        "--no-quicklook",
+        "--image-noise",
+        "0.2",
+    )
     assert run("invert", *files, tmp_path / "history.zarr", *options, *more) == 0
     ground = np.asarray(asked.pop("stable"))
     assert ground.sum() == 24
     assert asked == {
         "reference": None,
+        "image_noise": 0.2,
         "loss": "l1",
         "smoothness": 3.0,
         "breaks": ["2020-02-01", "2020-03-01"],

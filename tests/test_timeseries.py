@@ -98,6 +98,32 @@ def test_stable_ground_ties_every_pair() -> None:
     assert np.abs(loose - exact * ~still).max() > 2
 
 
+def test_stable_ground_tells_how_wrong_images_are() -> None:
+    rng = np.random.default_rng(4)
+    wrong = [rng.normal(0, size, (2, *GRID.shape)) for size in (0.3, 0.3, 1.5, 0.3, 0.3, 0.3)]
+    still = np.arange(GRID.shape[1]) % 2 == 0
+    still = np.broadcast_to(still, GRID.shape)
+    exact, made = truth() * ~still, []
+    for (i, j), part in zip(PAIRS, fields(), strict=True):
+        east, north = wrong[j] - wrong[i] - (truth()[j] - truth()[i]) * still
+        made.append(part.assign(dx=part.dx + np.float32(east), dy=part.dy + np.float32(north)))
+    series = groundshift.invert(made, stable=still)
+    assert np.median(series.attrs["image_noise_x"]) == pytest.approx(0.3, rel=0.3)
+    assert series.attrs["image_noise_y"][2] == pytest.approx(1.5, rel=0.2)
+    error = (positions(series) - exact)[1:][..., ~still]
+    sigma = np.stack([series.sigma_dx.values, series.sigma_dy.values], 1)[1:][..., ~still]
+    assert np.mean(np.abs(error) <= 1.96 * sigma) == pytest.approx(0.95, abs=0.03)
+    # Given, it is that of all images, and 0 takes pairs as independent.
+    given = groundshift.invert(made, image_noise=0.4)
+    assert set(given.attrs["image_noise_x"]) == {0.4}
+    alone = groundshift.invert(made, stable=still, image_noise=0)
+    wanted = np.hypot(alone.sigma_dx[1:], 0.4 * np.sqrt(2))
+    assert np.allclose(given.sigma_dx[1:], wanted, rtol=0.05)
+    for refused in (-1.0, np.nan):
+        with pytest.raises(GroundshiftError, match=f"image_noise={refused}.*0 for none"):
+            groundshift.invert(made, image_noise=refused)
+
+
 def test_a_mismatch_is_left_out_and_a_gap_is_bridged_by_others() -> None:
     parts = fields()
     parts[3].dx[5, 6] += 40.0

@@ -13,7 +13,7 @@ import torch
 import xarray as xr
 from dask.highlevelgraph import HighLevelGraph
 
-from groundshift.errors import GridError, GroundshiftError
+from groundshift.errors import GroundshiftError
 from groundshift.tile import Gate
 from groundshift.tile.memory import cores, default_budget
 from groundshift.tile.progress import TASK
@@ -27,8 +27,6 @@ there are, ``(count, cells)``."""
 
 PLACES, SIDE = 5, 4
 """Places along each axis, and cells along each of their sides, that tell what is to be expected."""
-FEWEST = 30
-"""Stable cells from which the median of a pair counts."""
 SIDES = (128, 256)
 """Cells along each side of a block, of a stack without chunks, and at most."""
 BLOCK = 256_000_000
@@ -134,29 +132,3 @@ def flat(planes: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
     wide = torch.from_numpy(planes.astype(np.float64)).flatten(2).transpose(0, 1)
     sigma = wide[:, 2:]
     return wide[:, :2].contiguous(), sigma.where(sigma > 0, torch.nan)
-
-
-def of_stable(cube: xr.Dataset, stable: xr.DataArray | np.ndarray) -> np.ndarray:
-    """Return the median of each pair on its stable ground, ``(2, pairs)``."""
-    ground = np.asarray(stable)
-    if ground.shape != cube["dx"].shape[1:]:
-        raise GridError(
-            f"the stable mask has shape {ground.shape} and the pairs {cube['dx'].shape[1:]}; give "
-            "one value per cell"
-        )
-    inside = np.isfinite(ground) & (ground != 0)
-    medians = np.full((2, cube.sizes["pair"]), np.nan, np.float32)
-    for k in range(cube.sizes["pair"]):
-        for name, found in zip(("dx", "dy"), medians, strict=True):
-            values = cube[name][k].values[inside]
-            values = values[np.isfinite(values)]
-            if values.size >= FEWEST:
-                found[k] = np.median(values)
-    lost = int(np.isnan(medians).any(0).sum())
-    if lost == cube.sizes["pair"]:
-        raise GroundshiftError(
-            f"no pair has {FEWEST} cells or more on stable ground; give a larger mask"
-        )
-    if lost:
-        log.warning("%d pair(s) have next to nothing on stable ground and are left out", lost)
-    return medians

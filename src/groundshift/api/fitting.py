@@ -10,8 +10,9 @@ import torch
 import xarray as xr
 
 from groundshift import field, maps, timeseries
-from groundshift.api.cubes import flat, map_cells, of_stable
+from groundshift.api.cubes import flat, map_cells
 from groundshift.api.inputs import history_of
+from groundshift.api.stable import attrs_of, noise_to_use, of_stable
 from groundshift.errors import GroundshiftError
 from groundshift.inversion import Network
 from groundshift.inversion.events import find_step
@@ -48,6 +49,7 @@ def fit(  # noqa: PLR0913 - the verb: one keyword for each decision that is the 
     relaxations: Sequence[tuple[Any, float]] = (),
     afterslips: Sequence[tuple[Any, float]] = (),
     stable: xr.DataArray | np.ndarray | None = None,
+    image_noise: float | None = None,
     memory: int | None = None,
 ) -> xr.Dataset:
     """Fit velocity, and what else is asked for, to the pairs of a stack, pixel by pixel.
@@ -57,7 +59,7 @@ def fit(  # noqa: PLR0913 - the verb: one keyword for each decision that is the 
 
     Parameters
     ----------
-    pairs, stable, memory
+    pairs, stable, image_noise, memory
         As for :func:`groundshift.invert`.
     acceleration
         Velocity, which is that of the middle of the time then, changes steadily.
@@ -86,9 +88,10 @@ def fit(  # noqa: PLR0913 - the verb: one keyword for each decision that is the 
         pairs if isinstance(pairs, xr.Dataset) else timeseries.stack(list(pairs))
     )
     dates = timeseries.dates_of(cube)
-    moved = np.zeros((2, cube.sizes["pair"]), np.float32)
-    if stable is not None:
-        moved = of_stable(cube, stable)
+    years = torch.from_numpy(dates.years)
+    ground = None if stable is None else of_stable(cube, stable)
+    noise = noise_to_use(ground, image_noise, dates.network, years)
+    moved = np.zeros((2, cube.sizes["pair"]), np.float32) if ground is None else ground.medians
     terms: list[Term] = [Velocity()]
     terms += [Acceleration(float(dates.years[-1]) / 2)] if acceleration else []
     terms += [Seasonal()] if seasonal else []
@@ -102,10 +105,10 @@ def fit(  # noqa: PLR0913 - the verb: one keyword for each decision that is the 
         between = _find(dates, terms, planes, moved)
         attrs["found_step"] = " to ".join(str(day)[:19] for day in between)
         terms.append(Step(float(np.mean([_year(dates, day) for day in between]))))
-    design_of(dates.network, torch.from_numpy(dates.years), terms)  # complains now, not in a block
+    design_of(dates.network, years, terms)  # complains now, not in a block
     names = names_of(terms)
     count = 4 * len(names) + 1
-    job = _Job(dates.network, torch.from_numpy(dates.years), tuple(terms), moved)
+    job = _Job(dates.network, years, tuple(terms), moved, noise)
     solved = map_cells(partial(_solved, job), planes, count, memory)
     order = [f"{sigma}{name}_{axis}" for sigma in ("", "sigma_") for name in names for axis in "xy"]
     grid = field.geobox_of(cube)
@@ -120,6 +123,7 @@ def fit(  # noqa: PLR0913 - the verb: one keyword for each decision that is the 
             "terms": "; ".join(repr(term) for term in terms),
             "pairs": len(dates.network.pairs),
             "dates": len(dates.times),
+            **attrs_of(noise),
             "history": history_of([f"fit of {len(names)} numbers to {cube.sizes['pair']} pairs"]),
             **attrs,
         },
@@ -137,13 +141,14 @@ class _Job(NamedTuple):
     years: torch.Tensor
     terms: tuple[Term, ...]
     moved: np.ndarray
+    noise: torch.Tensor
 
 
 def _solved(job: _Job, planes: np.ndarray) -> np.ndarray:
     """Fit ``dx, dy, sigma_dx, sigma_dy`` of some cells, ``(4, pairs, cells)``."""
     observed, sigma = flat(planes)
     observed -= torch.from_numpy(job.moved.T)[:, :, None]
-    found = solve(job.network, job.years, job.terms, observed, sigma)
+    found = solve(job.network, job.years, job.terms, observed, sigma, noise=job.noise)
     parts = [found.value.flatten(0, 1), found.sigma.flatten(0, 1), found.misfit[None]]
     return torch.cat(parts).float().numpy()
 

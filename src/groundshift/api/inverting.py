@@ -11,9 +11,10 @@ import torch
 import xarray as xr
 
 from groundshift import timeseries
-from groundshift.api.cubes import flat, map_cells, of_stable, sample
+from groundshift.api.cubes import flat, map_cells, sample
 from groundshift.api.inputs import history_of
-from groundshift.inversion import Inversion, Network, expectation
+from groundshift.api.stable import attrs_of, noise_to_use, of_stable
+from groundshift.inversion import Inversion, Network, expectation, with_images
 from groundshift.inversion import invert as solve
 from groundshift.timeseries import MOVING, STILL
 
@@ -25,6 +26,7 @@ def invert(
     *,
     reference: Any = None,
     stable: xr.DataArray | np.ndarray | None = None,
+    image_noise: float | None = None,
     loss: str = "tukey",
     smoothness: float | None = None,
     breaks: Sequence[Any] = (),
@@ -43,6 +45,10 @@ def invert(
     stable
         Ground that did not move, non-zero where stable: the median of each pair there is taken
         from it beforehand.
+    image_noise
+        Standard deviation, in metres, of what is wrong with an image as a whole, its
+        orthorectification for example, which all of its pairs have in common and no closure shows.
+        By default what stable ground shows of each image, and 0 without such ground.
     loss
         "tukey" leaves out pairs that contradict the others; "huber" and "l1" let them count less,
         "none" trusts all.
@@ -60,8 +66,10 @@ def invert(
     -------
     xr.Dataset
         A series (:mod:`groundshift.timeseries`): ``dx, dy, sigma_dx, sigma_dy`` of each date,
-        ``misfit`` and the number of ``pairs`` that counted. Lazy. Standard deviations take pairs as
-        independent: what is wrong with one image, in all of its pairs alike, they do not know.
+        ``misfit`` and the number of ``pairs`` that counted. Lazy. The attributes
+        ``image_noise_x, image_noise_y`` have what standard deviations know of images, metres for
+        each date; but for that they take pairs as independent. With smoothness, which also evens
+        that out, they are upper bounds.
 
     Raises
     ------
@@ -84,12 +92,15 @@ def invert(
     )
     how = Inversion(loss, smoothness, events, bridge)
     steps = [f"invert: {len(dates.network.pairs)} pairs of {len(dates.times)} dates"]
-    moved = np.zeros((2, cube.sizes["pair"]), np.float32)
-    if stable is not None:
-        moved = of_stable(cube, stable)
+    years = torch.from_numpy(dates.years)
+    ground = None if stable is None else of_stable(cube, stable)
+    noise = noise_to_use(ground, image_noise, dates.network, years)
+    if ground is None:
+        moved = np.zeros((2, cube.sizes["pair"]), np.float32)
+    else:
+        moved = ground.medians
         steps.append("took the median of stable ground from each pair")
     planes = [cube[name].variable for name in MOVING]
-    years = torch.from_numpy(dates.years)
     some = sample(planes)
     some[:2] -= moved[:, :, None, None]
     known = bool(np.isfinite(some[2:]).any())
@@ -97,7 +108,7 @@ def invert(
         log.warning("no pair knows its sigma: all count alike, and errors follow from residuals")
     how = replace(how, expected=_expectation(dates.network, years, some, how, known=known))
     count = len(MOVING) * len(dates.times) + len(STILL)
-    job = _Job(dates.network, years, day, how, known, moved)
+    job = _Job(dates.network, years, day, how, known, moved, noise)
     solved = map_cells(partial(_solved, job), planes, count, memory)
     parts = {
         name: solved[n * len(dates.times) : (n + 1) * len(dates.times)]
@@ -111,6 +122,7 @@ def invert(
         day,
         {
             "inversion": repr(how),
+            **attrs_of(noise),
             "pairs": len(dates.network.pairs),
             "matcher": cube.attrs.get("matcher", ""),
             "history": history_of(steps),
@@ -129,6 +141,8 @@ class _Job(NamedTuple):
     """Whether sigma is."""
     moved: np.ndarray
     """What is taken from each pair, ``(2, pairs)``."""
+    noise: torch.Tensor
+    """Of whole images, ``(dates, 2)``."""
 
 
 def _solved(job: _Job, planes: np.ndarray) -> np.ndarray:
@@ -144,7 +158,8 @@ def _solved(job: _Job, planes: np.ndarray) -> np.ndarray:
         how=job.how,
     )
     counted = (found.kept > 0).sum(0)
-    parts = [found.position[:, 0], found.position[:, 1], found.sigma[:, 0], found.sigma[:, 1]]
+    sigma = with_images(found.sigma, job.noise, job.reference)
+    parts = [found.position[:, 0], found.position[:, 1], sigma[:, 0], sigma[:, 1]]
     whole = torch.cat([*parts, found.misfit[None], counted[None].to(observed.dtype)])
     return whole.float().numpy()
 

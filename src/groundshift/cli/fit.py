@@ -48,6 +48,10 @@ def fit(  # noqa: PLR0913 - one option for each decision that is the user's
         str | None,
         typer.Option(metavar="FILE", help="As for groundshift invert: ground that did not move."),
     ] = None,
+    image_noise: Annotated[
+        float | None,
+        typer.Option(metavar="METRES", help="As for groundshift invert: of images as a whole."),
+    ] = None,
     memory: Annotated[
         str | None, typer.Option(metavar="SIZE", help="Working memory, such as 4GiB.")
     ] = None,
@@ -84,6 +88,7 @@ def fit(  # noqa: PLR0913 - one option for each decision that is the user's
         relaxations=[_event(text) for text in relaxation or ()],
         afterslips=[_event(text) for text in afterslip or ()],
         stable=None if stable is None else io.open_image(stable, nodata=float("nan")),
+        image_noise=image_noise,
         memory=None if memory is None else config.parse_size(memory),
     )
     finish_map(result, out, picture, "fit")

@@ -41,6 +41,14 @@ def invert(  # noqa: PLR0913 - one option for each decision that is the user's
             "median of each pair there is taken from it.",
         ),
     ] = None,
+    image_noise: Annotated[
+        float | None,
+        typer.Option(
+            metavar="METRES",
+            help="Standard deviation of what is wrong with an image as a whole, which all of its "
+            "pairs have in common. Default: what stable ground shows of each, 0 without.",
+        ),
+    ] = None,
     loss: Annotated[
         Loss,
         typer.Option(
@@ -101,6 +109,7 @@ def invert(  # noqa: PLR0913 - one option for each decision that is the user's
 
     options = {
         "reference": reference,
+        "image_noise": image_noise,
         "loss": loss.value,
         "smoothness": smoothness,
         "breaks": breaks or [],

@@ -5,8 +5,19 @@ A pair ``(i, j)`` measures ``u[j] - u[i]``, where ``u`` is where the ground is a
 
 from groundshift.inversion.agreement import agree
 from groundshift.inversion.expected import expectation
+from groundshift.inversion.images import image_noise, with_images
 from groundshift.inversion.network import Network
 from groundshift.inversion.robust import LOSSES
 from groundshift.inversion.solve import History, Inversion, invert
 
-__all__ = ["LOSSES", "History", "Inversion", "Network", "agree", "expectation", "invert"]
+__all__ = [
+    "LOSSES",
+    "History",
+    "Inversion",
+    "Network",
+    "agree",
+    "expectation",
+    "image_noise",
+    "invert",
+    "with_images",
+]

@@ -71,7 +71,7 @@ def _cost(
     """Sum of squared residuals in units of sigma, none counting more than the bend squared."""
     found = fit(network, years, terms, observed, sigma)
     motion = torch.cat([term(years.to(observed.dtype)) for term in terms], 1)
-    first, second = torch.tensor(network.pairs, device=observed.device).T
+    first, second = network.ends(observed.device)
     shown = torch.einsum("mp,pcx->mcx", motion[second] - motion[first], found.value)
     squares = ((observed - shown) / sigma) ** 2
     return squares.nan_to_num(0.0).clamp(max=BEND**2).sum()

@@ -19,6 +19,33 @@ WORST = 1e-10
 """Ratio of eigenvalues below which pairs do not tell the terms apart."""
 
 
+class _Shared(NamedTuple):
+    """What pairs of one image have in common."""
+
+    network: Network
+    variance: Tensor
+    """Of each image, ``(dates, components)``."""
+
+    def of_pairs(self) -> Tensor:
+        """Return what it adds to the variance of each pair, ``(pairs, components, 1)``."""
+        first, second = self.network.ends(self.variance.device)
+        return (self.variance[first] + self.variance[second])[:, :, None]
+
+    def beyond(self, gain: Tensor) -> Tensor:
+        """Return what correlation of pairs adds to the variance of numbers that follow from them.
+
+        Parameters
+        ----------
+        gain
+            Change of each number with each pair, ``(pairs, components, pixels, numbers)``.
+        """
+        first, second = self.network.ends(gain.device)
+        dates = gain.new_zeros(self.network.dates, *gain.shape[1:])
+        dates.index_add_(0, second, gain).index_add_(0, first, -gain)
+        together = torch.einsum("dc,dcxp->cxp", self.variance, dates**2)
+        return together - torch.einsum("mc,mcxp->cxp", self.of_pairs()[..., 0], gain**2)
+
+
 class Fitted(NamedTuple):
     """Numbers that describe the motion."""
 
@@ -37,6 +64,7 @@ def fit(
     observed: Tensor,
     sigma: Tensor,
     *,
+    noise: Tensor | None = None,
     outliers: bool = True,
 ) -> Fitted:
     """Fit terms by weighted least squares, in the end without what contradicts them.
@@ -48,6 +76,9 @@ def fit(
     observed, sigma
         What the pairs measured and its standard deviation, ``(pairs, components, pixels)``; NaN is
         not measured.
+    noise
+        Standard deviation of what is wrong with each image, in all of its pairs alike, ``(dates,
+        components)``; see :mod:`groundshift.inversion.images`. By default pairs are independent.
     outliers
         Leave out pairs that are far from the fit, by a biweight.
 
@@ -58,13 +89,15 @@ def fit(
     """
     design, size = design_of(network, years.to(observed.device, observed.dtype), terms)
     measured = (torch.isfinite(observed) & torch.isfinite(sigma)).all(1)
-    inverse = torch.where(measured[:, None], sigma**-2, 0.0)
+    shared = None if noise is None else _Shared(network, noise.to(sigma) ** 2)
+    total = sigma**2 if shared is None else sigma**2 + shared.of_pairs()
+    inverse = torch.where(measured[:, None], 1 / total, 0.0)
     known = torch.where(measured[:, None], observed, 0.0)
     components = observed.shape[1]
     trust = measured.to(observed.dtype)
     variance = torch.ones_like(trust[0])
     for step in range(STEPS if outliers else 0):
-        value, _ = _solve(design, trust[:, None] * inverse, known)
+        value, _ = _solve(design, trust[:, None] * inverse, known, None)
         squares = _squares(design, value, known, inverse)
         unknowns = torch.full_like(variance, len(size))
         if step == 0:
@@ -76,7 +109,7 @@ def fit(
         distance = (squares / variance).sqrt()
         weigh = robust.l1 if step < STARTS else robust.tukey
         trust = weigh(distance, components) * measured
-    value, spread = _solve(design, trust[:, None] * inverse, known)
+    value, spread = _solve(design, trust[:, None] * inverse, known, shared)
     left = measured.sum(0) - len(size)
     if not outliers:
         squares = _squares(design, value, known, inverse)
@@ -105,7 +138,7 @@ def design_of(network: Network, years: Tensor, terms: Sequence[Term]) -> tuple[T
         If the pairs do not tell the terms apart.
     """
     motion = torch.cat([term(years) for term in terms], 1)
-    first, second = torch.tensor(network.pairs, device=years.device).T
+    first, second = network.ends(years.device)
     design = motion[second] - motion[first]
     size = design.pow(2).sum(0).sqrt()
     if bool((size == 0).any()) or _ratio(design / size) < WORST:
@@ -116,7 +149,9 @@ def design_of(network: Network, years: Tensor, terms: Sequence[Term]) -> tuple[T
     return design / size, size
 
 
-def _solve(design: Tensor, weights: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+def _solve(
+    design: Tensor, weights: Tensor, known: Tensor, shared: _Shared | None
+) -> tuple[Tensor, Tensor]:
     """Return numbers and their standard deviations, ``(numbers, components, pixels)``."""
     weights = weights.expand(known.shape)
     normal = torch.einsum("mp,mq,mcx->cxpq", design, design, weights)
@@ -125,7 +160,12 @@ def _solve(design: Tensor, weights: Tensor, known: Tensor) -> tuple[Tensor, Tens
     good = values[..., 0] > WORST * values[..., -1].clamp(min=1e-300)
     inverse = (vectors / values.clamp(min=1e-300)[..., None, :]) @ vectors.mT
     solved = (inverse @ right[..., None])[..., 0].where(good[..., None], torch.nan)
-    spread = inverse.diagonal(dim1=-2, dim2=-1).sqrt().where(good[..., None], torch.nan)
+    variance = inverse.diagonal(dim1=-2, dim2=-1)
+    if shared is not None:
+        variance = variance + shared.beyond(
+            torch.einsum("mp,cxpq,mcx->mcxq", design, inverse, weights)
+        )
+    spread = variance.clamp(min=0).sqrt().where(good[..., None], torch.nan)
     return solved.permute(2, 0, 1), spread.permute(2, 0, 1)
 
 

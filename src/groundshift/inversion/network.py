@@ -30,6 +30,11 @@ class Network:
                     f"from 0 to {self.dates - 1}"
                 )
 
+    def ends(self, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
+        """Return the first and the second date of each pair."""
+        first, second = torch.tensor(self.pairs, device=device).T
+        return first, second
+
     def components(self) -> list[list[int]]:
         """List the dates that are linked with each other, those with the earliest date first."""
         return components(self.dates, self.pairs)

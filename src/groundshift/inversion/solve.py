@@ -204,7 +204,7 @@ def _history(
     spread = (normal.variances(system, fit.factor) * scale).sqrt().expand(shape)
     pairs = fit.position[:0]
     if between:
-        first, second = torch.tensor(system.network.pairs).T
+        first, second = system.network.ends()
         both = (known[first] & known[second])[:, None]
         pairs = (normal.spreads(system, fit.factor) * scale).clamp(min=0).sqrt()
         pairs = pairs.expand(-1, *shape[1:]).where(both, torch.nan)

@@ -61,7 +61,7 @@ def factorise(system: System, weights: Tensor, tied: Tensor | None, held: Tensor
         Of the dates, added to the diagonal: what holds those that nothing else does,
         ``(dates, pixels)``.
     """
-    first, second = _ends(system)
+    first, second = system.network.ends()
     diagonal = _zeros(len(system.plan.order), weights)
     links = _zeros(len(system.plan.entry), weights)
     diagonal.index_add_(0, system.place[first], weights)
@@ -92,7 +92,7 @@ def solve(system: System, factor: Factor, weighted: Tensor) -> Tensor:
     Tensor
         ``(dates, ..., pixels)``; 0 at the reference.
     """
-    first, second = _ends(system)
+    first, second = system.network.ends()
     right = _zeros(len(system.plan.order), weighted)
     right.index_add_(0, system.place[second], weighted)
     right.index_add_(0, system.place[first], weighted, alpha=-1)
@@ -106,7 +106,7 @@ def variances(system: System, factor: Factor) -> Tensor:
 
 def spreads(system: System, factor: Factor) -> Tensor:
     """Return the variance of what each pair says in the end, ``(pairs, ..., pixels)``."""
-    first, second = _ends(system)
+    first, second = system.network.ends()
     diagonal, links = (_ended(plane) for plane in elimination.invert(factor))
     both = diagonal[system.place[first]] + diagonal[system.place[second]]
     return both.sub_(links[system.entry], alpha=2)
@@ -122,12 +122,8 @@ def leverage(system: System, factor: Factor, weights: Tensor) -> Tensor:
 
 def fitted(network: Network, position: Tensor) -> Tensor:
     """Return what the pairs would measure, ``(pairs, ..., pixels)``."""
-    first, second = torch.tensor(network.pairs, device=position.device).T
+    first, second = network.ends(position.device)
     return position[second].sub_(position[first])
-
-
-def _ends(system: System) -> Tensor:
-    return torch.tensor(system.network.pairs).T
 
 
 def _zeros(size: int, like: Tensor) -> Tensor:
