@@ -1,7 +1,7 @@
 """From images to histories: a landslide and an earthquake on twelve dates, radar and optical."""
 
 import tempfile
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from benchmarks.pairs import BRIGHTNESS, CONTRAST, oversampled, periodic, spectr
 from benchmarks.report import Table, Value
 from groundshift import api, stations, tile, timeseries
 from groundshift.stations import Station
-from groundshift.synth.motions import Constant, Fault, Motion, Scaled, Sum, origin_of
+from groundshift.synth.motions import Between, Constant, Fault, Motion, Scaled, Sum, origin_of
 from groundshift.synth.radar import Radar
 from groundshift.synth.series import Decay, acquire_series
 from groundshift.synth.slides import Landslide
@@ -52,10 +52,11 @@ TEXT = f"""{DATES} simulated images of {SIZE} px, {REVISIT} days apart: a landsl
 before date {EVENT + 1}. Radar: speckle of .4 cycles per pixel whose coherence falls to .3 for good,
 in 90 days; optical: 1/f texture with {100 * NOISE:.0f} % noise of its own in each image.
 `groundshift stack` (each image with the next {FOLLOWING}, a result each 4 px, ±8 px), `invert`,
-`fit --find` and `compare`. Errors are of both components, pixels, {4 * EDGE} px along the sides not
-counted; "by the law" is what the errors of the pairs would leave at the dates if they were
-independent. Closure is 1 where the sigma of the pairs is right. Stations measure with
-{1000 * GNSS:g} mm."""
+`fit --find` and `compare`. The history of a place is that of the ground that passes it: the truth
+sums from date to date what is there on the first of both. Errors are of both components, pixels,
+{4 * EDGE} px along the sides not counted; "by the law" is what the errors of the pairs would leave
+at the dates if they were independent. Closure is 1 where the sigma of the pairs is right. Stations
+go with the ground, and measure with {1000 * GNSS:g} mm."""
 
 
 def motions() -> list[Motion]:
@@ -111,14 +112,16 @@ def days() -> np.ndarray:
     return np.datetime64("2020-01-05") + REVISIT * np.arange(DATES).astype("timedelta64[D]")
 
 
-def truth(moved: list[Motion], y: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """East and north, pixels, (dates, 2, ...)."""
-    at = [torch.from_numpy(np.asarray(plane, float)) for plane in (y, x)]
-    found = []
-    for motion in moved:
-        dy, dx = motion(*at)
-        found.append(np.stack([dx.numpy(), -dy.numpy()]))
-    return np.stack(found)
+def moves(motion: Motion, y: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """East and north, pixels, (2, ...)."""
+    dy, dx = motion(*(torch.from_numpy(np.asarray(plane, float)) for plane in (y, x)))
+    return np.stack([dx.numpy(), -dy.numpy()])
+
+
+def passing(moved: list[Motion], y: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """How far the ground that passes places went since the first date, (dates, 2, ...)."""
+    parts = [moves(Between(one, other), y, x) for one, other in pairwise(moved)]
+    return np.cumsum([np.zeros_like(parts[0]), *parts], 0)
 
 
 def cells(dataset: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
@@ -154,7 +157,7 @@ def gnss(moved: list[Motion]) -> list[Station]:
     rng, found = np.random.default_rng(94), []
     for name, (row, column) in PLACES.items():
         where = back.transform(5e5 + PIXEL * (column + 0.5), 5e6 - PIXEL * (row + 0.5))
-        metres = PIXEL * truth(moved, np.array(row), np.array(column))
+        metres = PIXEL * np.stack([moves(each, np.array(row), np.array(column)) for each in moved])
         values = np.concatenate([metres, np.zeros((DATES, 1))], 1)
         values += rng.normal(0, GNSS, values.shape)
         times = days().astype("datetime64[ns]")
@@ -175,11 +178,11 @@ def rows_of(
         with tile.computing(progress=False):
             series = groundshift.invert(cube).compute()
             fitted = groundshift.fit(cube, find=True).compute()
-        exact = truth(moved, *cells(series))
-        network = timeseries.dates_of(cube).network
+        places, network = cells(series), timeseries.dates_of(cube).network
         single = np.stack([cube.dx.values, cube.dy.values], 1) / PIXEL
-        single -= np.stack([exact[j] - exact[i] for i, j in network.pairs])
-        found = np.stack([series.dx.values, series.dy.values], 1) / PIXEL - exact
+        single -= [moves(Between(moved[i], moved[j]), *places) for i, j in network.pairs]
+        found = np.stack([series.dx.values, series.dy.values], 1) / PIXEL
+        found -= passing(moved, *places)
         sigma = np.stack([series.sigma_dx.values, series.sigma_dy.values], 1) / PIXEL
         ratio = inner(np.abs(found / sigma)[1:])
         known = np.isfinite(ratio)
