@@ -23,6 +23,7 @@ __all__ = ["quiet_logger"]
 
 NOISE = 0.002
 KILAUEA = Path("../shared/data/series/ts_kilauea_insar_gnss")
+TEXAS = Path("../shared/data/series/ts_dolphin_westtexas")
 
 
 @pytest.fixture(scope="module")
@@ -231,3 +232,16 @@ def test_insar_of_kilauea_beside_its_gnss(tmp_path: Path) -> None:
     found = stations.compare(seen, read_stations(names), radius=60, relative="CNPK")
     assert len(found) >= 5
     assert np.median([one.rmse for one in found]) < 0.02
+
+
+@pytest.mark.skipif(not TEXAS.is_dir(), reason="the series of West Texas is not here")
+def test_series_of_dolphin_are_read() -> None:
+    maps = [str(path) for path in sorted(TEXAS.glob("displacement_*.tif"))]
+    seen = open_los(maps, "0.6,-0.1,0.79")
+    assert seen.los.shape == (9, 362, 357)
+    assert str(seen.time.values[0])[:10] == "2016-07-08"
+    assert float(np.abs(seen.los[0]).max()) == 0
+    with rasterio.open(maps[-1]) as file:
+        wanted = file.read(1, masked=True)
+    assert np.allclose(seen.los[-1].values[~wanted.mask], wanted.compressed())
+    assert "source" not in seen.los.attrs

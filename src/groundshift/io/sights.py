@@ -65,6 +65,7 @@ def open_los(paths: Sequence[str], sight: str) -> xr.Dataset:
     los = xr.concat(
         [plane.drop_vars("time", errors="ignore") for plane in (still, *planes)],
         xr.DataArray(times, dims="time", name="time"),
+        combine_attrs="drop_conflicts",
         coords="minimal",
         compat="override",
         join="override",
