@@ -1,4 +1,4 @@
-"""Run benchmarks: ``python -m benchmarks [name ...]``; without names, all but the last nine.
+"""Run benchmarks: ``python -m benchmarks [name ...]``; without names, all but the last ten.
 
 They need more than the package: time for large images, and real pairs.
 """
@@ -32,6 +32,7 @@ NAMES = (
     "multikernel",
     "extensometers",
     "memory",
+    "cubes",
     "real",
     "real_coherence",
 )
@@ -41,7 +42,7 @@ def main() -> None:
     """Run what was asked for and write the results."""
     from benchmarks.report import write
 
-    names = sys.argv[1:] or NAMES[:-9]
+    names = sys.argv[1:] or NAMES[:-10]
     if unknown := set(names) - set(NAMES):
         sys.exit(f"no benchmark is called {', '.join(sorted(unknown))}; use {', '.join(NAMES)}")
     for name in names:
