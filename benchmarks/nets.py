@@ -1,8 +1,9 @@
-"""Nets of the literature on equal terms: the same samples, the same time, the same suites."""
+"""Nets of the literature on equal terms: the same samples, the same time, the same suites.
 
-import json
-from collections.abc import Iterator
-from pathlib import Path
+``python -m benchmarks.nets NAME...`` trains them, and puts their weights into the package.
+"""
+
+import sys
 
 from benchmarks import budget
 from benchmarks.budget import STORE, mean
@@ -14,7 +15,7 @@ from groundshift.benchmark.suites import SUITES
 from groundshift.nets.weights import STANDARD, load
 from groundshift.train import PRESETS
 from groundshift.train.presets import COMPACT
-from groundshift.train.record import LOG
+from groundshift.train.release import release
 
 BUDGET = budget.budget("nets", 20, STORE)
 MATCHER = "learned({!r}, search={{reach}})"
@@ -37,26 +38,26 @@ SCORES = {
 
 TITLE = "Every net of the literature"
 TEXT = f"""Compact versions (at most 0.8 million parameters, behind the search of the flagship),
-each trained for {BUDGET.minutes:g} minutes of the processor's time in one thread, as
-`groundshift train NAME-compact` does, on the same samples (GROUNDSHIFT_BENCHMARK_STORE, of
-`groundshift simulate`). As published they had 31 to 350 hours of a V100; these numbers compare
-designs at the budget of a laptop, and say nothing of what they reach with more. Means over the
-cases of the test split. The flagship had five hours; classical matchers need none. Sigma of the
-nets is what errors were on validation samples where images correlated as much. {budget.TEXT}"""
+as they come with the package: each trained for {BUDGET.minutes:g} minutes of the processor's time
+in one thread, as `groundshift train NAME-compact` does, on the same 2,000 samples of `groundshift
+simulate` (GROUNDSHIFT_BENCHMARK_STORE). As published they had 31 to 350 hours of a V100; these
+numbers compare designs at the budget of a laptop, and say nothing of what they reach with more.
+Means over the cases of the test split. The flagship had five hours; classical matchers need none.
+Sigma of the nets is what errors were on validation samples where images correlated as much.
+{budget.TEXT}"""
 
 
 def tables() -> list[Table]:
-    """Train and measure everything."""
+    """Measure everything."""
     matchers: dict[str, str] = {}
     sizes: dict[str, list[Value]] = {}
     curves: list[list[Value]] = []
     for name in COMPACT:
-        folder = BUDGET.trained(name, PRESETS[f"{name}-compact"])
-        matchers[name] = MATCHER.format(str(folder))
-        net, details = load(str(folder))
+        matchers[name] = MATCHER.format(weights := f"{name}-compact")
+        net, details = load(weights)
         count = sum(p.numel() for p in net.parameters())
         sizes[name] = [count, details["steps"], details["hours"]]
-        curves += [[name, *point] for point in _curve(folder)]
+        curves += [[name, *point] for point in details["curve"]]
     matchers |= BESIDE
     cases = [*(case for suite in SUITES.values() for case in suite()), *real(FOLDER)]
     records = BUDGET.measured(cases, list(matchers.values()))
@@ -78,8 +79,11 @@ def tables() -> list[Table]:
     ]
 
 
-def _curve(folder: Path) -> Iterator[tuple[int, float]]:
-    """Read the course of the error on the samples of the training."""
-    for line in map(json.loads, (folder / LOG).read_text().splitlines()):
-        if line["kind"] == "train":
-            yield line["step"], line["pixels"]
+def main() -> None:
+    """Train nets by their names, and release them."""
+    for name in sys.argv[1:]:
+        release(BUDGET.trained(name, PRESETS[f"{name}-compact"]), f"{name}-compact")
+
+
+if __name__ == "__main__":
+    main()

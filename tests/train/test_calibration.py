@@ -16,6 +16,7 @@ from groundshift.nets.weights import NAME, load
 from groundshift.train import train
 from groundshift.train.calibration import EACH, temperature, temperatures
 from groundshift.train.config import TrainConfig
+from groundshift.train.record import LOG
 from groundshift.train.release import LARGEST, SCORES, release
 
 
@@ -82,7 +83,10 @@ def test_a_complete_run_is_released_with_hash_and_card(tmp_path, monkeypatch):
     path = release(tmp_path / "run", "tiny", tmp_path / "package")
     assert weights.names() == ("tiny",)
     one, two = load("tiny"), load(str(tmp_path / "run"))
-    assert one.details == two.details
+    lines = (tmp_path / "run" / LOG).read_text().splitlines()
+    known = [json.loads(line) for line in lines]
+    curve = [[each["step"], each["pixels"]] for each in known if each["kind"] == "train"]
+    assert one.details == two.details | {"curve": curve}
     for half, full in zip(one.net.parameters(), two.net.parameters(), strict=True):
         assert torch.allclose(half, full, rtol=1e-3, atol=1e-6)
     assert f"{TINY.steps} steps" in (tmp_path / "package/tiny.md").read_text()

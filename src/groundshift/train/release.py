@@ -16,6 +16,7 @@ from groundshift.errors import MatcherError
 from groundshift.nets.calibrated import SIZES
 from groundshift.nets.domain import MEANING
 from groundshift.nets.weights import HASHES, HERE, NAME, keep, load
+from groundshift.train.record import LOG
 
 SCORES = {
     "mae": "MAE px",
@@ -96,7 +97,7 @@ def release(run: Path, name: str, folder: Path = HERE, results: Path | None = No
     net, details = load(str(path))
     # Where the run it started from lay is nobody's business; what it was, `before` says.
     config = details["config"] | {"start": Path(details["config"].get("start", "")).name}
-    details = {**details, "config": config}
+    details = {**details, "config": config, "curve": _curve(run / LOG)}
     folder.mkdir(exist_ok=True)
     target = folder / f"{name}.safetensors"
     keep(net, target, details, half=True)
@@ -111,6 +112,12 @@ def release(run: Path, name: str, folder: Path = HERE, results: Path | None = No
     known[target.name] = sha256(target.read_bytes()).hexdigest()
     hashes.write_text(json.dumps(dict(sorted(known.items())), indent=1) + "\n")
     return target
+
+
+def _curve(log: Path) -> list[tuple[int, float]]:
+    """Read the course of the error on the samples of the training: steps, and pixels."""
+    lines = (json.loads(line) for line in log.read_text().splitlines())
+    return [(each["step"], each["pixels"]) for each in lines if "pixels" in each]
 
 
 def _benchmark(name: str, found: dict[str, Any]) -> str:
