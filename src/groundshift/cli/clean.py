@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from groundshift.cli.common import Verbose, check_out, finish, picture_of, start
+from groundshift.cli.common import Quicklook, Verbose, check_out, finish, picture_of, start
 from groundshift.errors import OutputError
 
 
@@ -93,7 +93,7 @@ def clean(  # noqa: PLR0913 - one option for each decision that is the user's
             help="Fill gaps up to so far from what was measured, and say so in a band more.",
         ),
     ] = None,
-    quicklook: Annotated[bool, typer.Option(help="Draw a picture beside OUT.")] = True,
+    quicklook: Quicklook = True,
     verbose: Verbose = False,
 ) -> None:
     """Leave out what is wrong in FIELD, take away what is no motion, fill gaps, and write OUT.

@@ -14,6 +14,11 @@ Verbose = Annotated[
     bool, typer.Option("--verbose", "-v", help="Say what is done, and show where an error arose.")
 ]
 
+Memory = Annotated[str | None, typer.Option(metavar="SIZE", help="Working memory, such as 4GiB.")]
+Device = Annotated[str, typer.Option(metavar="NAME", help="cpu, cuda, or auto.")]
+Quicklook = Annotated[bool, typer.Option(help="Draw a picture beside OUT.")]
+"""Options that are the same everywhere."""
+
 ANOTHER_PICTURE = "choose another OUT, or pass --no-quicklook"
 
 

@@ -5,7 +5,17 @@ from typing import Annotated
 
 import typer
 
-from groundshift.cli.common import Verbose, band_of, check_out, finish_map, picture_of, start
+from groundshift.cli.common import (
+    Device,
+    Memory,
+    Quicklook,
+    Verbose,
+    band_of,
+    check_out,
+    finish_map,
+    picture_of,
+    start,
+)
 from groundshift.cli.track import Radiometry
 from groundshift.errors import GroundshiftError
 
@@ -33,15 +43,13 @@ def decay(  # noqa: PLR0913 - one option for each decision that is the user's
         Radiometry | None,
         typer.Option(metavar="KIND", help="What pixels mean: amplitude, intensity, db, complex."),
     ] = None,
-    memory: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="Working memory, such as 4GiB.")
-    ] = None,
-    device: Annotated[str, typer.Option(metavar="NAME", help="cpu, cuda, or auto.")] = "cpu",
+    memory: Memory = None,
+    device: Device = "cpu",
     band: Annotated[
         str | None,
         typer.Option(metavar="BAND", help="Band of all images: number from 1, or name."),
     ] = None,
-    quicklook: Annotated[bool, typer.Option(help="Draw a picture beside OUT.")] = True,
+    quicklook: Quicklook = True,
     verbose: Verbose = False,
 ) -> None:
     """Fit how the coherence of a stack falls with time, and write it to OUT.

@@ -5,7 +5,16 @@ from typing import Annotated
 
 import typer
 
-from groundshift.cli.common import Verbose, check_out, finish_map, open_pairs, picture_of, start
+from groundshift.cli.common import (
+    Memory,
+    Quicklook,
+    Verbose,
+    check_out,
+    finish_map,
+    open_pairs,
+    picture_of,
+    start,
+)
 from groundshift.errors import GroundshiftError
 
 
@@ -52,10 +61,8 @@ def fit(  # noqa: PLR0913 - one option for each decision that is the user's
         float | None,
         typer.Option(metavar="METRES", help="As for groundshift invert: of images as a whole."),
     ] = None,
-    memory: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="Working memory, such as 4GiB.")
-    ] = None,
-    quicklook: Annotated[bool, typer.Option(help="Draw a picture beside OUT.")] = True,
+    memory: Memory = None,
+    quicklook: Quicklook = True,
     verbose: Verbose = False,
 ) -> None:
     """Fit velocity, seasons and events to the displacements of pairs, and write them to OUT.

@@ -6,7 +6,16 @@ from typing import Annotated
 
 import typer
 
-from groundshift.cli.common import Verbose, check_out, finish_map, open_pairs, picture_of, start
+from groundshift.cli.common import (
+    Memory,
+    Quicklook,
+    Verbose,
+    check_out,
+    finish_map,
+    open_pairs,
+    picture_of,
+    start,
+)
 from groundshift.errors import GroundshiftError, OutputError
 
 
@@ -76,10 +85,8 @@ def invert(  # noqa: PLR0913 - one option for each decision that is the user's
     bridge: Annotated[
         bool, typer.Option("--bridge", help="Let smoothness link dates that no pair does.")
     ] = False,
-    memory: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="Working memory, such as 4GiB.")
-    ] = None,
-    quicklook: Annotated[bool, typer.Option(help="Draw a picture beside OUT.")] = True,
+    memory: Memory = None,
+    quicklook: Quicklook = True,
     verbose: Verbose = False,
 ) -> None:
     """Turn the displacements of pairs into the displacement at each date, and write it to OUT.

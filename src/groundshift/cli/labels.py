@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from groundshift.cli.common import Verbose, start
+from groundshift.cli.common import Device, Memory, Verbose, start
 from groundshift.cli.track import Radiometry
 from groundshift.errors import GroundshiftError, OutputError
 
@@ -30,8 +30,8 @@ def labels(  # noqa: PLR0913 - one option for each decision that is the user's
     radiometry: Annotated[
         Radiometry | None, typer.Option(help="What pixels mean; default: guessed.")
     ] = None,
-    memory: Annotated[str | None, typer.Option(metavar="SIZE", help="Such as 4GiB.")] = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "cpu",
+    memory: Memory = None,
+    device: Device = "cpu",
     verbose: Verbose = False,
 ) -> None:
     """Track real pairs by classical windows, as samples that nets learn from without any truth.

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from groundshift.cli.common import Verbose, band_of, clock, start
+from groundshift.cli.common import Device, Memory, Verbose, band_of, clock, start
 from groundshift.cli.track import Coregister, Radiometry
 from groundshift.errors import GroundshiftError, OutputError
 
@@ -74,10 +74,8 @@ def stack(  # noqa: PLR0913 - one option for each decision that is the user's
         Radiometry | None,
         typer.Option(metavar="KIND", help="What pixels mean, as for groundshift track."),
     ] = None,
-    memory: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="Working memory, such as 4GiB.")
-    ] = None,
-    device: Annotated[str, typer.Option(metavar="NAME", help="cpu, cuda, or auto.")] = "cpu",
+    memory: Memory = None,
+    device: Device = "cpu",
     band: Annotated[
         str | None, typer.Option(metavar="BAND", help="Of all images: number from 1, or name.")
     ] = None,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from groundshift.cli.common import Verbose, band_of, check_out, finish, picture_of, start
+from groundshift.cli.common import Device, Verbose, band_of, check_out, finish, picture_of, start
 
 ONLY_HERE = {
     "out",
@@ -116,7 +116,7 @@ def track(  # noqa: PLR0913 - one option for each decision that is the user's
             "fifths of what is available.",
         ),
     ] = None,
-    device: Annotated[str, typer.Option(metavar="NAME", help="cpu, cuda, or auto.")] = "cpu",
+    device: Device = "cpu",
     band: Annotated[
         str | None,
         typer.Option(metavar="BAND", help="Band of both images: number from 1, or name."),
