@@ -304,7 +304,7 @@ class TestBadOutput:
         def refuse(**_: Any) -> str:
             raise PermissionError(13, "Permission denied")
 
-        monkeypatch.setattr(module.tempfile, "mkdtemp", refuse)
+        monkeypatch.setattr(tempfile, "mkdtemp", refuse)
         with pytest.raises(OutputError, match=r"cannot write to .*Permission denied"):
             save(make(), tmp_path / "a.tif")
 

@@ -5,7 +5,15 @@ from typing import Annotated
 
 import typer
 
-from groundshift.cli.common import Verbose, check_out, finish_map, open_pairs, picture_of, start
+from groundshift.cli.common import (
+    Bands,
+    Verbose,
+    check_out,
+    finish_map,
+    open_pairs,
+    picture_of,
+    start,
+)
 from groundshift.errors import GroundshiftError
 
 
@@ -52,6 +60,7 @@ def fit(  # noqa: PLR0913 - one option for each decision that is the user's
         float | None,
         typer.Option(metavar="METRES", help="As for groundshift invert: of images as a whole."),
     ] = None,
+    bands: Bands = None,
     memory: Annotated[
         str | None, typer.Option(metavar="SIZE", help="Working memory, such as 4GiB.")
     ] = None,
@@ -79,7 +88,7 @@ def fit(  # noqa: PLR0913 - one option for each decision that is the user's
     from groundshift import api, config, io
 
     result = api.fit(
-        open_pairs(paths),
+        open_pairs(paths, bands),
         acceleration=acceleration,
         seasonal=seasonal,
         half_yearly=half_yearly,
