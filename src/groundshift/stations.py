@@ -153,9 +153,11 @@ def _see(
         part = station.direction
         if part is not None and abs(np.dot(part, vector)) < 0.99:
             continue
+        along = np.asarray(vector if part is None else part)
+        counted = along != 0  # what does not count may be unknown
         found[name] = _Seen(
             plane,
-            values @ np.asarray(vector) if part is None else values @ np.asarray(part),
+            values[:, counted] @ along[counted],
             noise**2 + np.nan_to_num(sigma**2) @ np.asarray(vector) ** 2,
         )
     return found

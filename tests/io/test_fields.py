@@ -1,6 +1,7 @@
 import logging
 import resource
 import shutil
+import tempfile
 import threading
 import warnings
 from collections.abc import Iterator

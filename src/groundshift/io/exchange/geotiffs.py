@@ -52,9 +52,11 @@ def read(path: Path, bands: str | None = None) -> xr.Dataset:
     numbers = _told(path, told, units) if bands is None else _stated(path, len(told), bands)
     kind = "d" if "dx" in numbers else "v"
     if {f"{kind}x", f"{kind}y"} - set(numbers):
+        names = ", ".join(filter(None, told)) or "unnamed"
         raise ImageError(
-            f"{path}: no two bands of {', '.join(told) or 'it'} are known to be displacement along "
-            f"x and y; {REMEDY}"
+            f"{path} is not a displacement field that can be read: no band is known to be "
+            f"displacement along x, or none along y ({names}); "
+            f"pass the output of `groundshift track`, or {REMEDY}"
         )
     first, second = times_of(path)
     images = {

@@ -161,7 +161,7 @@ def _grid(
 def _crs(path: Path, attrs: dict[str, str]) -> CRS:
     zone = attrs.get("UTM_ZONE", "")
     if "EPSG" not in attrs and zone:
-        return CRS.from_epsg((32600 if zone[-1].upper() >= "N" else 32700) + int(zone[:-1]))
+        return CRS.from_epsg((32700 if zone[-1].upper() == "S" else 32600) + int(zone[:-1]))
     if "EPSG" not in attrs and attrs.get("X_UNIT", "").startswith("deg"):
         return CRS.from_epsg(4326)
     return crs_of(attrs, path.name)
