@@ -39,10 +39,11 @@ def itslive(path: Path, **changes: Any) -> Path:
     speed = metres() * (365 / DAYS)[None, :, None, None]
     whole = np.where(np.isfinite(speed), speed.round(), -32767).astype(np.int16)
     units = {"units": "meter/year", "grid_mapping": "mapping"}
+    marker = "_FillValue" if path.suffix == ".nc" else "missing_value"
     dims = ("mid_date", "y", "x")
     made = xr.Dataset(
         {
-            name: (dims, plane, units, {"_FillValue": np.int16(-32767), "dtype": "int16"})
+            name: (dims, plane, units, {marker: np.int16(-32767), "dtype": "int16"})
             for name, plane in zip(("vx", "vy"), whole, strict=True)
         }
         | {
@@ -128,7 +129,7 @@ def test_nothing_is_read_before_it_is_asked_for(
             {"acquisition_date_img1": ("mid_date", np.array(["NaT", *FIRST[1:]], "M8[ns]"))},
             "1 of 3 pairs in cube.nc do not know both",
         ),
-        ({"vx": (("mid_date", "y", "x"), np.zeros((3, 3, 4)))}, "units of vx"),
+        ({"vx": (("mid_date", "y", "x"), np.zeros((3, 3, 4)))}, "none and meter/year"),
         ({"mapping": ((), 0)}, "coordinate reference system; add"),
         ({"acquisition_date_img1": ("mid_date", np.arange(3.0))}, "are no dates"),
         ({"x": X[0] + (X - X[0]) ** 1.1}, "x of cube.nc is not regularly spaced"),
@@ -191,7 +192,7 @@ def test_a_cube_of_ticoi(tmp_path: Path) -> None:
     assert "UTM zone 33N" in str(cube.odc.geobox.crs.to_wkt())
     daily = open_field(ticoi(tmp_path / "daily.nc", "m/day"))
     np.testing.assert_allclose(daily.dx, 365 * metres()[0], rtol=2e-7)
-    with pytest.raises(ImageError, match=r"units of vx in a way that is known \(none\)"):
+    with pytest.raises(ImageError, match=r"units of vx and vy .*\(none and none\)"):
         open_field(ticoi(tmp_path / "bare.nc", None))
     back = open_field(
         ticoi(tmp_path / "back.nc", date1=("mid_date", SECOND), date2=("mid_date", FIRST))

@@ -138,8 +138,9 @@ def check_out(
             )
     from groundshift.io.fields import WRITERS
 
-    if out.suffix.lower() not in (suffixes or WRITERS):
-        raise OutputError(f"{out} must end in one of {', '.join(WRITERS)}; the suffix says how")
+    ends = suffixes or WRITERS
+    if out.suffix.lower() not in ends:
+        raise OutputError(f"{out} must end in one of {', '.join(ends)}; the suffix says how")
     if not out.parent.is_dir():
         raise OutputError(f"the folder {out.parent} does not exist; make it, or choose another OUT")
     try:

@@ -6,6 +6,9 @@ themselves and its_live_production. Centres of cells are ``x, y``; the GeoTransf
 at the centre of its first cell and not, as elsewhere, at the corner, and is not used. What we write
 is like that but for the latter, in single precision, and has the standard deviation of each cell as
 well, ``sigma_vx, sigma_vy``.
+
+autoRIFT takes the stretch of the projection out: metres are those on the ground, along the axes of
+the map. They are taken as they are, which in polar stereographic differs by up to 3 %.
 """
 
 from datetime import datetime

@@ -29,7 +29,6 @@ from groundshift.io.exchange.labels import check_dates, crs_of, label_cube, shor
 from groundshift.io.exchange.scaled import scaled
 from groundshift.io.scratch import TYPE
 
-SUFFIXES = (".h5", ".hdf5", ".he5")
 AXES = {"x": "range", "y": "azimuth"}
 ENDS = {"x": "Rg", "y": "Az"}
 """Of the names of both files of a series."""
@@ -152,10 +151,8 @@ def _grid(
         )
     numbers = (float(attrs[f"{axis}_{end}"]) for axis in "XY" for end in ("FIRST", "STEP"))
     left, across, top, down = numbers
-    return GeoBox(shape, Affine(across, 0, left, 0, down, top), short(_crs(path, attrs))), {
-        "x": 1.0,
-        "y": 1.0,
-    }
+    affine = Affine(across, 0, left, 0, down, top)
+    return GeoBox(shape, affine, short(_crs(path, attrs))), {"x": 1.0, "y": 1.0}
 
 
 def _crs(path: Path, attrs: dict[str, str]) -> CRS:

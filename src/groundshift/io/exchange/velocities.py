@@ -41,15 +41,17 @@ def per(dataset: xr.Dataset, name: str) -> np.timedelta64:
     ImageError
         If it does not say so.
     """
-    attrs = dataset["vx"].attrs
-    units = str(attrs.get("units", attrs.get("unit", ""))).strip().lower()
-    if units in PER_YEAR:
-        return YEAR
-    if units in PER_DAY:
-        return DAY
+    found = [
+        str(dataset[each].attrs.get("units", dataset[each].attrs.get("unit", ""))).strip().lower()
+        for each in ("vx", "vy")
+    ]
+    for time, known in ((YEAR, PER_YEAR), (DAY, PER_DAY)):
+        if known.issuperset(found):
+            return time
     raise ImageError(
-        f"{name} does not say the units of vx in a way that is known ({units or 'none'}); set its "
-        "attribute units to m/year or m/day"
+        f"{name} does not say the units of vx and vy in a way that is known "
+        f"({' and '.join(each or 'none' for each in found)}); set their attribute units to m/year "
+        "or m/day"
     )
 
 
