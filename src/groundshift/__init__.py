@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from groundshift.api import coherence as coherence
     from groundshift.api import decay as decay
+    from groundshift.api import export as export
     from groundshift.api import fit as fit
     from groundshift.api import invert as invert
     from groundshift.api import labels as labels
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "coherence": "groundshift.api",
     "decay": "groundshift.api",
+    "export": "groundshift.api",
     "fit": "groundshift.api",
     "invert": "groundshift.api",
     "labels": "groundshift.api",
@@ -44,6 +46,7 @@ _HOMES = {
 __all__ = [
     "coherence",
     "decay",
+    "export",
     "fit",
     "invert",
     "labels",

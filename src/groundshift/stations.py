@@ -83,7 +83,7 @@ def compare(
     ----------
     series
         Of :func:`groundshift.invert`, or displacement along a line of sight, ``los`` with the
-        vector ``los_east, los_north, los_up`` (:func:`groundshift.io.exchange.open_los`).
+        vector ``los_east, los_north, los_up`` (:func:`groundshift.io.sights.open_los`).
     radius
         Metres around a station whose cells are averaged; by default the nearest cell alone.
     days
@@ -125,6 +125,13 @@ def compare(
     return found
 
 
+def to_ground(grid: GeoBox, longitude: float, latitude: float) -> np.ndarray:
+    """Return what turns metres along x and y of a map into metres to the east and north, (2, 2)."""
+    if grid.crs.geographic:  # type: ignore[union-attr] - not for grids without
+        return np.eye(2)
+    return np.linalg.inv(map_metres(grid.crs.to_wkt(), longitude, latitude))  # type: ignore[union-attr]
+
+
 class _Seen(NamedTuple):
     """A component at all dates of the series."""
 
@@ -146,9 +153,11 @@ def _see(
         part = station.direction
         if part is not None and abs(np.dot(part, vector)) < 0.99:
             continue
+        along = np.asarray(vector if part is None else part)
+        counted = along != 0  # what does not count may be unknown
         found[name] = _Seen(
             plane,
-            values @ np.asarray(vector) if part is None else values @ np.asarray(part),
+            values[:, counted] @ along[counted],
             noise**2 + np.nan_to_num(sigma**2) @ np.asarray(vector) ** 2,
         )
     return found
@@ -165,9 +174,7 @@ def _components(series: xr.Dataset, cells: Any, station: Station, grid: GeoBox) 
         parts = [mean(f"los_{name}") for name in ("east", "north", "up")]
         vector = tuple(float(part) for part in parts)
         return [("los", vector, (mean("los"), 0 * mean("los")))]
-    turn = np.eye(2)
-    if not grid.crs.geographic:  # type: ignore[union-attr] - compare refuses grids without
-        turn = np.linalg.inv(map_metres(grid.crs.to_wkt(), station.longitude, station.latitude))  # type: ignore[union-attr]
+    turn = to_ground(grid, station.longitude, station.latitude)
     plane = np.stack([mean("dx"), mean("dy")])
     noise = np.stack([mean("sigma_dx"), mean("sigma_dy")])
     if station.direction is not None:

@@ -1,6 +1,7 @@
 import logging
 import resource
 import shutil
+import tempfile
 import threading
 import warnings
 from collections.abc import Iterator
@@ -304,7 +305,7 @@ class TestBadOutput:
         def refuse(**_: Any) -> str:
             raise PermissionError(13, "Permission denied")
 
-        monkeypatch.setattr(module.tempfile, "mkdtemp", refuse)
+        monkeypatch.setattr(tempfile, "mkdtemp", refuse)
         with pytest.raises(OutputError, match=r"cannot write to .*Permission denied"):
             save(make(), tmp_path / "a.tif")
 

@@ -4,6 +4,7 @@ from groundshift.api.choice import is_name
 from groundshift.api.cleaning import Cleaning, clean, clean_stack
 from groundshift.api.coherent import coherence
 from groundshift.api.decaying import decay
+from groundshift.api.exporting import export
 from groundshift.api.fitting import fit
 from groundshift.api.inverting import invert
 from groundshift.api.labelling import labels
@@ -18,6 +19,7 @@ __all__ = [
     "clean_stack",
     "coherence",
     "decay",
+    "export",
     "fit",
     "invert",
     "is_name",

@@ -2,6 +2,7 @@
 
 import logging
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +15,14 @@ Verbose = Annotated[
     bool, typer.Option("--verbose", "-v", help="Say what is done, and show where an error arose.")
 ]
 
+Bands = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAMES",
+        help="What the bands of GeoTIFFs of other programs are, in order, where they do not say "
+        "so: dx,dy,- of metres along x and y and one that is not used; vx,vy of metres per year.",
+    ),
+]
 Memory = Annotated[str | None, typer.Option(metavar="SIZE", help="Working memory, such as 4GiB.")]
 Device = Annotated[str, typer.Option(metavar="NAME", help="cpu, cuda, or auto.")]
 Quicklook = Annotated[bool, typer.Option(help="Draw a picture beside OUT.")]
@@ -112,10 +121,16 @@ def picture_of(out: Path) -> Path:
     return out.with_name(f"{out.name}.png")
 
 
-def check_out(out: Path, inputs: list[Any], picture: Path | None = None) -> None:
+def check_out(
+    out: Path,
+    inputs: list[Any],
+    picture: Path | None = None,
+    suffixes: Collection[str] | None = None,
+) -> None:
     """Refuse an OUT that cannot be written, before the work begins and not after it.
 
-    The picture, where one is drawn, replaces nothing but an earlier quicklook.
+    The picture, where one is drawn, replaces nothing but an earlier quicklook. Suffixes are those
+    that results are saved with, unless others are given.
     """
     for path in (Path(each) for each in inputs if each is not None and Path(each).exists()):
         if _same(out, path):
@@ -127,8 +142,9 @@ def check_out(out: Path, inputs: list[Any], picture: Path | None = None) -> None
             )
     from groundshift.io.fields import WRITERS
 
-    if out.suffix.lower() not in WRITERS:
-        raise OutputError(f"{out} must end in one of {', '.join(WRITERS)}; the suffix says how")
+    ends = suffixes or WRITERS
+    if out.suffix.lower() not in ends:
+        raise OutputError(f"{out} must end in one of {', '.join(ends)}; the suffix says how")
     if not out.parent.is_dir():
         raise OutputError(f"the folder {out.parent} does not exist; make it, or choose another OUT")
     try:
@@ -157,12 +173,12 @@ def _same(target: Path, path: Path) -> bool:
     return path.resolve() == target.resolve() or (target.exists() and target.samefile(path))
 
 
-def open_pairs(paths: list[str]) -> Any:
-    """Open a stack of pairs, or the displacement fields of several."""
+def open_pairs(paths: list[str], bands: str | None = None) -> Any:
+    """Open a stack of pairs, or a history, or the displacement fields of several pairs."""
     from groundshift import io, timeseries
 
-    opened = [io.open_field(path) for path in paths]
-    stacked = len(opened) == 1 and opened[0].attrs.get("schema") == timeseries.CUBE
+    opened = [io.open_field(path, bands=bands) for path in paths]
+    stacked = len(opened) == 1 and opened[0].attrs.get("schema") in timeseries.CHECKS
     return opened[0] if stacked else opened
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from groundshift.cli.common import (
+    Bands,
     Memory,
     Quicklook,
     Verbose,
@@ -61,6 +62,7 @@ def fit(  # noqa: PLR0913 - one option for each decision that is the user's
         float | None,
         typer.Option(metavar="METRES", help="As for groundshift invert: of images as a whole."),
     ] = None,
+    bands: Bands = None,
     memory: Memory = None,
     quicklook: Quicklook = True,
     verbose: Verbose = False,
@@ -86,7 +88,7 @@ def fit(  # noqa: PLR0913 - one option for each decision that is the user's
     from groundshift import api, config, io
 
     result = api.fit(
-        open_pairs(paths),
+        open_pairs(paths, bands),
         acceleration=acceleration,
         seasonal=seasonal,
         half_yearly=half_yearly,

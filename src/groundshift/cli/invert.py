@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from groundshift.cli.common import (
+    Bands,
     Memory,
     Quicklook,
     Verbose,
@@ -85,6 +86,7 @@ def invert(  # noqa: PLR0913 - one option for each decision that is the user's
     bridge: Annotated[
         bool, typer.Option("--bridge", help="Let smoothness link dates that no pair does.")
     ] = False,
+    bands: Bands = None,
     memory: Memory = None,
     quicklook: Quicklook = True,
     verbose: Verbose = False,
@@ -123,12 +125,12 @@ def invert(  # noqa: PLR0913 - one option for each decision that is the user's
         "bridge": bridge,
     }
     result = api.invert(
-        open_pairs(paths),
+        open_pairs(paths, bands),
         stable=None if stable is None else io.open_image(stable, nodata=float("nan")),
         memory=None if memory is None else config.parse_size(memory),
         **options,
     )
     read = [*paths] if stable is None else [*paths, stable]
     inputs = {"inputs": [partial.print_of(Path(path)) for path in read]}
-    resume = inputs | options | {"software": version("groundshift")}
+    resume = inputs | options | {"bands": bands, "software": version("groundshift")}
     finish_map(result, out, picture, "series", resume)

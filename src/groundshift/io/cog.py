@@ -69,6 +69,12 @@ def _verify(path: Path, planes: dict[str, Scratch]) -> None:
                     raise OSError("the file came out damaged; is the disk full?")
 
 
+def is_own(path: str) -> bool:
+    """Whether a file is one that `write` wrote."""
+    with raster.inspect(path) as source:
+        return "schema" in source.tags()
+
+
 def read(path: str) -> xr.Dataset:
     """Open the bands by their names."""
     with raster.inspect(path) as source:

@@ -1,23 +1,21 @@
 """Displacement fields and maps in and out of files."""
 
-import glob
 import logging
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import dask.array as da
 import xarray as xr
-from filelock import FileLock, Timeout
 from rasterio.errors import RasterioError
 
 from groundshift import field, maps, timeseries
 from groundshift.errors import ImageError, OutputError
 from groundshift.io import cf, cog, partial
+from groundshift.io.exchange import foreign, geotiffs, mintpy
+from groundshift.io.outputs import check_kind, check_space, put, workshop
 from groundshift.io.scratch import TYPE, Scratch, cannot_write, compute_into
 
 log = logging.getLogger(__name__)
@@ -69,14 +67,14 @@ def save(
     if writer is cog.write and any(dataset[name].ndim > 2 for name in dataset.data_vars):
         raise OutputError(f"{out}: a GeoTIFF holds no stack; choose a name in .nc or .zarr")
     planes = {str(name): _planes(dataset[name]) for name in dataset.data_vars}
-    _check_space(out, sum(int(plane.size) for plane in planes.values()) * TYPE.itemsize)
-    with _workshop(out) if resume is None else _longer(out, resume, planes) as folder:
+    check_space(out, sum(int(plane.size) for plane in planes.values()) * TYPE.itemsize)
+    with workshop(out) if resume is None else _longer(out, resume, planes) as folder:
         marks = None if resume is None else folder / "marks"
         scratch = compute_into(folder / "scratch", planes, marks)
         result = folder / f"result{out.suffix.lower()}"
         try:
             writer(result, dataset, scratch)
-            _put(result, out, folder)
+            put(result, out, folder)
         except (OSError, RasterioError, RuntimeError) as error:
             # RuntimeError: HDF5, when the disk is full.
             raise OutputError(cannot_write(out.parent, error)) from error
@@ -84,8 +82,20 @@ def save(
     return out
 
 
-def open_field(path: str | os.PathLike[str]) -> xr.Dataset:
+def open_field(path: str | os.PathLike[str], *, bands: str | None = None) -> xr.Dataset:
     """Open a field, a map, a stack of pairs or a series that `save` wrote; lazily.
+
+    What other programs wrote is recognised by what is in the file (:mod:`groundshift.io.exchange`):
+    velocities of ITS_LIVE and TICOI, offsets and series of MintPy, GeoTIFFs of displacement.
+
+    Parameters
+    ----------
+    path
+        A file, or a folder of Zarr.
+    bands
+        What the bands of a GeoTIFF of another program are, in order, where it does not say so:
+        ``"dx,dy,-"``, metres to the east and to the north, and one that is not used; or ``vx, vy``,
+        metres per year.
 
     Raises
     ------
@@ -101,11 +111,18 @@ def open_field(path: str | os.PathLike[str]) -> xr.Dataset:
         match name.suffix.lower():
             case ".nc" | ".zarr":
                 dataset = cf.open(name)
+                own = "schema" in dataset.attrs
+                if not own and (theirs := foreign.of_cube(name, dataset)) is not None:
+                    return _checked(theirs)
                 # A stack has too many chunks to make a task of each: it is lazy without dask.
                 if dataset.attrs.get("schema") != timeseries.CUBE:
                     dataset = cf.open(name, chunks={})
-            case _:
+            case ".h5" | ".hdf5" | ".he5":
+                return _checked(mintpy.read(name))
+            case _ if bands is None and cog.is_own(str(name)):
                 dataset = cog.read(str(name))
+            case _:
+                return _checked(geotiffs.read(name, bands))
     except (OSError, RasterioError, KeyError) as error:
         raise ImageError(
             f"{name} is not a displacement field that can be read ({error}); pass the output of "
@@ -134,12 +151,9 @@ def _writer(out: Path, *, overwrite: bool) -> Writer:
         )
     if not out.parent.is_dir():
         raise OutputError(f"{out}: there is no folder {out.parent}; create it first")
-    if out.exists():
-        if not overwrite:
-            raise OutputError(f"{out} exists already; choose another name or pass overwrite=True")
-        if out.is_dir() != (suffix == ".zarr"):
-            kind = "folder" if out.is_dir() else "file"
-            raise OutputError(f"{out} exists and is a {kind}; choose another name")
+    if out.exists() and not overwrite:
+        raise OutputError(f"{out} exists already; choose another name or pass overwrite=True")
+    check_kind(out, folder=suffix == ".zarr")
     return WRITERS[suffix]
 
 
@@ -156,42 +170,6 @@ def _planes(variable: xr.DataArray) -> da.Array:
     return da.asarray(lazy.data).astype(TYPE)
 
 
-def _check_space(out: Path, size: int) -> None:
-    free = shutil.disk_usage(out.parent).free
-    if free < size:
-        raise OutputError(
-            f"cannot write to {out.parent}: {_bytes(size)} are needed and {_bytes(free)} are free; "
-            "free some space or choose another place for OUT"
-        )
-
-
-def _bytes(size: int) -> str:
-    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if size >= scale:
-            return f"{size / scale:.1f} {unit}"
-    return f"{size} bytes"
-
-
-@contextmanager
-def _workshop(out: Path) -> Iterator[Path]:
-    """Make a folder beside the output, on the same disk, that is gone in the end.
-
-    What runs left behind that were killed is gone as well.
-    """
-    for old in out.parent.glob(f".{glob.escape(out.name)}.*/{partial.LOCK}"):
-        with suppress(OSError, Timeout), FileLock(old).acquire(timeout=0):
-            shutil.rmtree(old.parent, ignore_errors=True)
-    try:
-        folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    except OSError as error:
-        raise OutputError(cannot_write(out.parent, error)) from error
-    try:
-        with FileLock(folder / partial.LOCK):
-            yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
 @contextmanager
 def _longer(out: Path, facts: dict[str, Any], planes: dict[str, da.Array]) -> Iterator[Path]:
     """Make a folder, or take that of an earlier run, which is gone when all went well."""
@@ -199,18 +177,3 @@ def _longer(out: Path, facts: dict[str, Any], planes: dict[str, da.Array]) -> It
     with partial.work_on(out, facts | {"blocks": blocks}) as folder:
         yield folder
         partial.clear(folder)
-
-
-def _put(result: Path, out: Path, folder: Path) -> None:
-    """Rename; a folder cannot replace a folder, so an old one steps aside for an instant."""
-    if not out.is_dir():
-        result.replace(out)
-        return
-    old = folder / "old"
-    shutil.rmtree(old, ignore_errors=True)  # of a run that was killed here
-    out.replace(old)
-    try:
-        result.replace(out)
-    except OSError:
-        old.replace(out)
-        raise
