@@ -10,7 +10,7 @@ demo: $(VENV)/.core
 	$(BIN)/groundshift demo
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 lint: $(VENV)/.lint $(VENV)/.test
 	$(BIN)/ruff check src tests benchmarks examples

@@ -25,9 +25,10 @@ from groundshift.matchers import (
     PhaseCorrelation,
     default,
 )
+from groundshift.nets.fusion import Fusion
 from groundshift.nets.refine import Refine, learned
 from groundshift.nets.regress import Regress
-from groundshift.nets.weights import names
+from groundshift.nets.weights import load, names
 from groundshift.types import Estimate, Matcher
 from pairs import inner, match, moved, padded, rolled
 
@@ -53,6 +54,9 @@ MATCHERS = [
 ]
 LEARNED = {name: learned(name, search=12) for name in names()}
 """Weights that come with the package."""
+FREE = [m for name, m in LEARNED.items() if not isinstance(load(name).net, Fusion)]
+"""Nets that regress a displacement freely: symmetric and unbiased as far as training made them so,
+20 minutes for those of the package."""
 each = pytest.mark.parametrize(
     "matcher",
     [*MATCHERS, *LEARNED.values()],
@@ -152,7 +156,7 @@ def test_parts_of_a_pixel_within_sigma(matcher: Matcher) -> None:
     assert errors.numel() > 0.9 * 2 * inner(estimate.dy, edge).numel()
     # Nets are calibrated on images that know more ways to change than speckle.
     assert (0.3 if matcher in LEARNED.values() else 0.5) < errors.std() < 2
-    allowed = 0.1 if isinstance(matcher, Halved) else 0.03
+    allowed = 0.1 if isinstance(matcher, Halved) else 0.06 if matcher in FREE else 0.03
     assert abs(float(inner(estimate.dy, edge).nanmean()) - 0.37) < allowed
     assert abs(float(inner(estimate.dx, edge).nanmean()) + 0.61) < allowed
 
@@ -225,7 +229,7 @@ def test_swapping_the_images_turns_the_sign(matcher: Matcher) -> None:
     for name in ("dy", "dx"):
         total = inner(getattr(there, name) + getattr(back, name), edge)
         sigma = inner(getattr(there, f"sigma_{name}"), edge)
-        assert total.nanmean().abs() < 0.02
+        assert total.nanmean().abs() < (0.05 if matcher in FREE else 0.02)
         assert (total.abs() / sigma).nanmedian() < 1
 
 
@@ -240,7 +244,7 @@ def test_axes_carry_their_components(matcher: Matcher) -> None:
 
     def same(first: Tensor, second: Tensor) -> None:
         difference = inner(first - second, edge)
-        assert difference.abs().nanmedian() < 5e-3
+        assert difference.abs().nanmedian() < (0.05 if matcher in FREE else 5e-3)
         assert torch.isnan(difference).float().mean() < 0.1
 
     same(turned.dy.mT, plain.dx)

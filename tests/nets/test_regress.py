@@ -9,6 +9,7 @@ import torch
 from groundshift.errors import MatcherError
 from groundshift.matchers.presets import wide
 from groundshift.matchers.whole import match_whole
+from groundshift.nets import regress as regress_module
 from groundshift.nets import weights
 from groundshift.nets.any import NETS, config_of, net_of
 from groundshift.nets.direct import alike, regress
@@ -23,7 +24,7 @@ from groundshift.nets.strainnet import StrainNetConfig
 from groundshift.synth.motions import Constant, Waves
 from groundshift.synth.sample import speckle_sample
 
-TABLE = [(0.2, 1.0), (0.6, 0.4), (0.9, 0.1)]
+TABLE = [(0.2, 0.5), (0.6, 0.3), (0.9, 0.1)]
 
 
 @pytest.fixture(scope="module", params=[StrainNetConfig("l", 0.1), MicroFlowConfig(0.02, 2)])
@@ -110,6 +111,15 @@ class TestRegress:
         torch.testing.assert_close(found.sigma_dy[inside], expected[inside])
         assert float(found.sigma_dy.min()) >= 0.1
 
+    def test_what_correlates_too_little_is_not_reported(self, run, monkeypatch):
+        sample = speckle_sample(Constant(0.5, 0.2), size=160, coherence=0.5, seed=3)
+        every = match_whole(Regress(run), sample.reference, sample.secondary)
+        monkeypatch.setattr(regress_module, "UNSURE", 0.45)
+        some = match_whole(Regress(run), sample.reference, sample.secondary)
+        assert not torch.isnan(every.dy).any()
+        assert torch.equal(torch.isnan(some.dy), every.sigma_dy > 0.45)
+        assert 0 < float(torch.isnan(some.dy).float().mean()) < 1
+
     def test_nothing_beyond_the_halo_counts(self, run):
         matcher = Regress(run)
         halo, size = matcher.halo, 4 * matcher.period
@@ -190,7 +200,7 @@ class TestLoss:
 
 def test_errors_are_looked_up_between_the_entries():
     found = sigma_of(torch.tensor([-1.0, 0.2, 0.4, 0.9, 1.0]), TABLE)
-    torch.testing.assert_close(found, torch.tensor([1.0, 1.0, 0.7, 0.1, 0.1]))
+    torch.testing.assert_close(found, torch.tensor([0.5, 0.5, 0.4, 0.1, 0.1]))
     assert torch.isnan(sigma_of(torch.tensor([0.5]), ())).all()
 
 

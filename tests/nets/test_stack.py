@@ -17,7 +17,7 @@ from groundshift.nets.voxelmorph import VoxelMorph, VoxelMorphConfig
 from groundshift.synth.motions import Constant
 from groundshift.synth.sample import speckle_sample
 
-TABLE = [(0.2, 1.0), (0.6, 0.4), (0.9, 0.1)]
+TABLE = [(0.2, 0.5), (0.6, 0.3), (0.9, 0.1)]
 
 
 @pytest.fixture(scope="module", params=[0, 3], ids=["as published", "products"])

@@ -15,7 +15,7 @@ from groundshift.matchers.stage import Called, where
 from groundshift.matchers.windows import up_to
 from groundshift.nets.any import Direct
 from groundshift.nets.area import planes_of
-from groundshift.nets.cells import LONGEST, WARP
+from groundshift.nets.cells import WARP
 from groundshift.nets.coherence import CoherenceNet
 from groundshift.nets.direct import AROUND, alike, regress
 from groundshift.nets.fusion import Fusion
@@ -30,6 +30,9 @@ LEAST = 0.2
 """Share of a window that both images must show for a result: in a corner they show a quarter."""
 FAR = 16
 """Pixels that a net can add to what it starts from; more is seen as no data."""
+UNSURE = 0.5
+"""Largest sigma that is reported, pixels: where validation errors were larger, images were as alike
+as those are by chance that have nothing in common."""
 ERRORS = "errors"
 """Detail of weights: pairs of a correlation and the error, pixels, that 68 % of what correlated as
 much did not exceed."""
@@ -114,7 +117,7 @@ class Regress(Called):
         dy, dx, correlation, there = planes.unbind(0)
         details = load(self.weights).details
         sigma = sigma_of(correlation, details.get(ERRORS, ()))
-        good = (there > 0.5) & ~(sigma > LONGEST)
+        good = (there > 0.5) & ~(sigma > UNSURE)
         return where(good, Estimate(dy, dx, sigma, sigma.clone(), correlation.clamp(0, 1)))
 
     def _found(self, reference: Tensor, secondary: Tensor, prior: Tensor | None) -> Tensor:

@@ -13,10 +13,10 @@ from groundshift.matchers.follow import with_neighbours
 from groundshift.matchers.presets import WHITEN
 from groundshift.matchers.stage import crop, where
 from groundshift.matchers.windows import up_to
-from groundshift.nets.cells import LONGEST, WARP, squares_of
+from groundshift.nets.cells import WARP, squares_of
 from groundshift.nets.direct import AROUND, likeness, seen
 from groundshift.nets.images import TAPS, inside_of, standardised
-from groundshift.nets.regress import ERRORS, FAR, LEAST, sigma_of
+from groundshift.nets.regress import ERRORS, FAR, LEAST, UNSURE, sigma_of
 from groundshift.nets.voxelmorph import VoxelMorph
 from groundshift.nets.weights import load
 from groundshift.types import Estimate
@@ -123,7 +123,7 @@ def _pair(net: VoxelMorph, one: _Seen, other: _Seen, errors: list[tuple[float, f
     secondary, there = seen(padded, other.inside, squares_of(flow), TAPS)
     correlation, share = likeness(one.image, secondary, one.known * there)
     sigma = sigma_of(correlation, errors)
-    good = (one.known > 0) & (share > LEAST) & ~(sigma > LONGEST)
+    good = (one.known > 0) & (share > LEAST) & ~(sigma > UNSURE)
     dy, dx = flow[0]
     found = Estimate(dy, dx, sigma[0], sigma[0].clone(), correlation[0].clamp(0, 1))
     return where(good[0], found)
