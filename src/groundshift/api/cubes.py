@@ -102,24 +102,27 @@ def _layout(plane: xr.Variable, count: int, memory: int | None) -> tuple[tuple[i
 
 def sample(planes: list[xr.Variable]) -> np.ndarray:
     """Take cells of a few places, ``(4, pairs, rows, columns)``."""
-    starts = [
-        sorted({int(k) for k in np.linspace(0, max(0, n - SIDE), PLACES).round()})
-        for n in planes[0].shape[1:]
-    ]
+    rows, columns = (_places(n) for n in planes[0].shape[1:])
     return np.stack(
         [
             np.concatenate(
-                [
-                    np.concatenate(
-                        [_read(each[:, y : y + SIDE, x : x + SIDE]) for x in starts[1]], 2
-                    )
-                    for y in starts[0]
-                ],
-                1,
+                [np.concatenate([_read(each[:, y, x]) for x in columns], 2) for y in rows], 1
             )
             for each in planes
         ]
     )
+
+
+def _places(size: int) -> list[slice]:
+    """Return where cells are taken along a side; nearby places are read as one."""
+    found: list[slice] = []
+    for start in np.linspace(0, max(0, size - SIDE), PLACES).round().astype(int).tolist():
+        stop = min(start + SIDE, size)
+        if found and start <= found[-1].stop + SIDE:
+            found[-1] = slice(found[-1].start, stop)
+        else:
+            found.append(slice(start, stop))
+    return found
 
 
 def _read(part: xr.Variable) -> np.ndarray:
