@@ -33,6 +33,7 @@ NAMES = (
     "extensometers",
     "memory",
     "cubes",
+    "moreno",
     "real",
     "real_coherence",
 )
@@ -42,7 +43,7 @@ def main() -> None:
     """Run what was asked for and write the results."""
     from benchmarks.report import write
 
-    names = sys.argv[1:] or NAMES[:-10]
+    names = sys.argv[1:] or NAMES[:-11]
     if unknown := set(names) - set(NAMES):
         sys.exit(f"no benchmark is called {', '.join(sorted(unknown))}; use {', '.join(NAMES)}")
     for name in names:

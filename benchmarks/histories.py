@@ -184,7 +184,7 @@ def rows_of(
         found = np.stack([series.dx.values, series.dy.values], 1) / PIXEL
         found -= passing(moved, *places)
         sigma = np.stack([series.sigma_dx.values, series.sigma_dy.values], 1) / PIXEL
-        ratio = inner(np.abs(found / sigma)[1:])
+        ratio = inner(np.abs(found[1:] / sigma[1:]))
         known = np.isfinite(ratio)
         held = [float((ratio[known] <= limit).mean()) for limit in SHARES]
         agreed = stations.compare(series, gnss(moved), radius=30)
