@@ -72,6 +72,13 @@ def test_numbers_and_their_sigma(truth: dict[str, np.ndarray], pairs: xr.Dataset
     assert float(found.misfit.median()) == pytest.approx(1, abs=0.1)
 
 
+def test_cells_of_several_pixels_stay_what_they_are(pairs: xr.Dataset) -> None:
+    coarse = pairs.assign_attrs(stride=4)
+    found = groundshift.fit(coarse)
+    assert found.attrs["stride"] == 4
+    assert field.geobox_of(found) == field.geobox_of(pairs)
+
+
 def test_noise_of_images_adds_to_sigma(pairs: xr.Dataset) -> None:
     alone, more = (
         groundshift.fit(pairs, seasonal=True, steps=["2020-06-01"], image_noise=noise)

@@ -120,6 +120,7 @@ def fit(  # noqa: PLR0913 - the verb: one keyword for each decision that is the 
         reference_time=dates.times[0],
         secondary_time=dates.times[-1],
         attrs={
+            "stride": int(cube.attrs.get("stride", 1)),  # the grid is that of the results already
             "terms": "; ".join(repr(term) for term in terms),
             "pairs": len(dates.network.pairs),
             "dates": len(dates.times),
