@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import rasterio
 import torch
 from affine import Affine
 
@@ -160,6 +161,31 @@ class TestCommand:
         options = ("--radiometry", "amplitude", "--no-quicklook")
         assert run("coherence", *files, tmp_path / "out.tif", *options) == 0
         assert "VV and the secondary VH" in capsys.readouterr().err
+
+    def test_tags_tell_the_polarisation(self, pair, tmp_path, capsys):
+        files = [write(tmp_path / f"{k}.tif", p) for k, p in enumerate(pair)]
+        for file, name in zip(files, ("HH", "VV"), strict=True):
+            with rasterio.open(file, "r+") as opened:
+                opened.update_tags(POLARISATION=name)
+        assert run("coherence", *files, tmp_path / "out.tif", "--no-quicklook") == 0
+        said = capsys.readouterr().err
+        assert "HH and the secondary VV" in said
+        # Nothing says that these are radar images: with five looks speckle alone does not.
+        assert "taken as amplitude" in said
+        assert "--radiometry" in said
+
+    def test_numbers_that_are_not_what_they_are_said_to_be(self, pair, tmp_path, capsys):
+        decibels = [20 * np.log10(each) + 25 for each in pair]
+        files = [write(tmp_path / f"S1_{k}.tif", p) for k, p in enumerate(decibels)]
+        options = ("--radiometry", "amplitude", "--window", "9", "--no-quicklook")
+        assert run("coherence", *files, tmp_path / "out.tif", *options) == 0
+        said = capsys.readouterr().err
+        assert "reference and the secondary is as skewed as that of decibels" in said
+        assert run("coherence", *files, tmp_path / "out.tif", "--looks", "0") == 2
+        assert "--looks 0 is not positive" in capsys.readouterr().err
+        options = ("--estimator", "unet", "--normalise", "0")
+        assert run("coherence", *files, tmp_path / "out.tif", *options) == 2
+        assert "only estimators in windows" in capsys.readouterr().err
 
     def test_errors_name_options(self, files, tmp_path, capsys):
         options = ("--radiometry", "amplitude", "--estimator", "gp97", "--looks", "1")

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 
 import groundshift
 from groundshift import io, maps
@@ -64,3 +65,30 @@ def test_images_without_dates_are_refused(stack):
     with pytest.raises(GroundshiftError, match="has no date"):
         groundshift.decay(stack, **OPTIONS)
     assert not np.isnan(stack[0]).any()
+
+
+def test_texture_that_stays_is_divided_out():
+    rng = np.random.default_rng(3)
+    dates, looks, size = 8, 5, 128
+    days = 12.0 * np.arange(dates)
+    kept = np.linalg.cholesky(np.exp(-np.abs(days[:, None] - days) / TAU) + 1e-9 * np.eye(dates))
+    parts = rng.standard_normal((looks, 2, dates, size, size))
+    power = np.einsum("kj,lcjyx->klcyx", kept, parts)
+    ground = np.exp(0.6 * rng.standard_normal((size // 2, size // 2))).repeat(2, 0).repeat(2, 1)
+    amplitude = np.sqrt((power**2).mean((1, 2)) * ground).astype(np.float32)
+    times = np.datetime64("2020-01-07", "ns") + days.astype("timedelta64[D]")
+    at = np.arange(size) + 0.5
+    images = [
+        xr.DataArray(each, dims=("y", "x"), coords={"time": when, "y": at, "x": at})
+        for each, when in zip(amplitude, times, strict=True)
+    ]
+    fooled = groundshift.decay(images, **OPTIONS).compute()
+    found = groundshift.decay(images, temporal=True, **OPTIONS).compute()
+    assert float(fooled.rest.median()) > 0.5
+    assert float(found.rest.median()) < 0.15
+    # The mean keeps something of what neighbouring dates have in common.
+    assert 0.5 * TAU < float(found.tau.median()) < TAU
+    with pytest.raises(GroundshiftError, match="needs 6 or more"):
+        groundshift.decay(images[:5], temporal=True, **OPTIONS)
+    with pytest.raises(GroundshiftError, match="in place of normalise="):
+        groundshift.decay(images, "unet", temporal=True)

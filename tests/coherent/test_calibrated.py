@@ -1,5 +1,7 @@
 """Speckle that is measured, and coherence that is right in the mean with a sigma that is true."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -7,10 +9,12 @@ import torch
 from groundshift import tile
 from groundshift.coherent import Calibrated, LogRatio, Pearson, Speckle, Windowed, looks_between
 from groundshift.coherent.calibrated import uniform
+from groundshift.coherent.estimators import _bessel
 from groundshift.errors import GroundshiftError
 from groundshift.synth import sentinel1
 from groundshift.synth.motions import Constant
 from groundshift.synth.radar import Radar, Surface, acquire
+from groundshift.synth.speckle import tracking_limit
 
 PRODUCTS = {
     "slc": (sentinel1.slc(2), 1.0, 0.335),
@@ -40,6 +44,26 @@ def test_speckle_is_measured(name):
     assert found.samples == pytest.approx(samples, rel=0.15)
 
 
+@pytest.mark.parametrize("gamma", [0.0, 0.7, 0.95])
+def test_looks_do_not_depend_on_coherence(gamma):
+    radar = sentinel1.grd(2)
+    n = 384 * radar.fine + 64
+    at = torch.arange(n) / 60
+    smooth = torch.exp(0.5 * torch.sin(at)[:, None] * torch.sin(1.3 * at))
+    one, other, _ = acquired(radar, torch.full((n, n), gamma), backscatter=smooth)
+    assert Speckle.of(one, other).looks == pytest.approx(4.87, rel=0.15)
+
+
+def test_what_tracking_can_reach_is_the_published_law():
+    speckle = Speckle(4.0, (0.5, 0.8))
+    found = speckle.tracking_sigma(np.array([[0.0, 0.3], [0.6, 1.0]]), 24)
+    width = math.sqrt(0.4)
+    for gamma, sigma in ((0.3, found[0, 1]), (0.6, found[1, 0])):
+        assert sigma == pytest.approx(tracking_limit(gamma, 4 * (24 * width) ** 2) / width)
+    assert np.isinf(found[0, 0])
+    assert found[1, 1] == 0
+
+
 def test_texture_leaves_room_but_not_for_what_is_wrong():
     radar = sentinel1.grd(2)
     n = 384 * radar.fine + 64
@@ -50,6 +74,12 @@ def test_texture_leaves_room_but_not_for_what_is_wrong():
     low, high = looks_between(*acquired(radar, gamma, backscatter=texture)[:2])
     assert low < 4.87 * 1.05
     assert 4.87 * 0.95 < high < 8
+
+
+def test_many_looks_have_a_likelihood():
+    table, _ = _bessel(150.0)
+    assert bool(torch.isfinite(table).all())
+    assert float(table.diff().diff().abs().max()) < 0.01
 
 
 def test_no_speckle():

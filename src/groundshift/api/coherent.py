@@ -54,6 +54,7 @@ ESTIMATORS = {
     "likelihood": Likelihood,
 }
 """For detected images, by name."""
+ROLES = ("reference", "secondary")
 COMPLEX, NET = "complex", "unet"
 WINDOWED = "pearson"
 """Of detected images, where something is asked for that only windows have."""
@@ -70,6 +71,15 @@ UNLIKE = 1.5
 FRINGES = 21
 """Side of the windows in which fringes of complex images are found, pixels."""
 POLARISATION = re.compile(r"(?<![a-z])(hh|hv|vh|vv)(?![a-z])", re.IGNORECASE)
+
+
+class Asked(NamedTuple):
+    """What the user wants of windows; None is for what is usual."""
+
+    window: int | None = None
+    stride: int = 1
+    looks: float | None = None
+    normalise: int = 5
 
 
 def coherence(  # noqa: PLR0913 - the verb: one keyword for each decision that is the user's
@@ -128,13 +138,20 @@ def coherence(  # noqa: PLR0913 - the verb: one keyword for each decision that i
         If the input cannot be used; the message has the remedy.
     """
     pair = labelled(reference, "reference"), labelled(secondary, "secondary")
-    steps = [f"coherence: {source_of(pair[0])} -> {source_of(pair[1])}"]
     check_dates(*pair)
     _check_polarisation(*pair)
-    kind = radiometry_of(*pair, radiometry)
+    kind = radiometry_of(*pair, radiometry, radar=True)
     check_radar(kind)
-    for image, role in zip(pair, ("reference", "secondary"), strict=True):
+    if radiometry is None and any(kinds.guess(image) == "optical" for image in pair):
+        log.warning(
+            "neither names nor strong speckle tell that both images are radar images; they are "
+            "taken as %s: if that is wrong, say what the numbers are with radiometry=",
+            kind,
+        )
+    for image, role in zip(pair, ROLES, strict=True):
         check_data(image, role)
+    if looks is not None and not looks > 0:
+        raise GroundshiftError(f"looks={looks:g} is not positive; leave looks= out to measure it")
     asked = Asked(window, stride, looks, normalise)
     if estimator is None:
         estimator = COMPLEX if kind == "complex" else NET if asked == Asked() else WINDOWED
@@ -149,11 +166,28 @@ def coherence(  # noqa: PLR0913 - the verb: one keyword for each decision that i
             "estimator='complex' needs the phase, and the images are detected; pass complex ones, "
             "or another estimator"
         )
+    if estimator != COMPLEX and kind != "complex":
+        detected = [_opened(image, kind, estimator) for image in pair]
+        _check_skewness(*detected, told=radiometry is not None)
+    return between(pair, kind, estimator, asked, memory=memory, device=device)
+
+
+def between(
+    pair: tuple[xr.DataArray, xr.DataArray],
+    kind: str,
+    estimator: str,
+    asked: Asked,
+    *,
+    memory: int | None = None,
+    device: str = "cpu",
+) -> xr.Dataset:
+    """Estimate the coherence of a pair of a radiometry, nothing of which is checked any more."""
     one, two = grid.align(
-        *(_opened(image, kind, estimator) for image in pair), window=window or WINDOW
+        *(_opened(image, kind, estimator) for image in pair), window=asked.window or WINDOW
     )
     operator, told = operator_of(estimator, (one, two), asked)
     planes = tile.map_pair(operator, one, two, memory=memory, device=device)
+    steps = [f"coherence: {source_of(pair[0])} -> {source_of(pair[1])}"]
     return maps.build(
         maps.COHERENCE,
         planes,
@@ -181,15 +215,6 @@ def check_radar(kind: str) -> None:
         )
 
 
-class Asked(NamedTuple):
-    """What the user wants of windows; None is for what is usual."""
-
-    window: int | None = None
-    stride: int = 1
-    looks: float | None = None
-    normalise: int = 5
-
-
 def operator_of(
     estimator: str, images: tuple[xr.DataArray, xr.DataArray], asked: Asked
 ) -> tuple[Any, dict[str, Any]]:
@@ -200,18 +225,23 @@ def operator_of(
         windowed = Windowed(_named(estimator, speckle.looks), window, asked.stride, asked.normalise)
         told = {"looks": round(speckle.looks, 3), "samples_per_pixel": round(speckle.samples, 4)}
         return Calibrated(windowed, speckle), {"window": window, **told}
-    _only_of_windows(stride=asked.stride != 1, looks=asked.looks is not None)
+    _only_of_windows(
+        stride=asked.stride != 1,
+        looks=asked.looks is not None,
+        normalise=asked.normalise != Asked().normalise,
+    )
     if estimator == COMPLEX:
         samples = Speckle.of(*_parts(*(abs(image) for image in images))).samples
         return Interferometric(window, samples, FRINGES), {"window": window}
     _only_of_windows(window=asked.window is not None)
+    told = {}
     if min(images[0].shape) >= SIDE // 4:  # of less nobody can say what it is like
-        _speckle(*images, None, needed=False)
+        told["looks"] = round(_speckle(*images, None, needed=False).looks, 3)
     operator = Learned() if estimator == NET else Learned(estimator)
     guard.unfinished(operator)
-    if said := guard.unlike(operator, dict(zip(("reference", "secondary"), images, strict=True))):
+    if said := guard.unlike(operator, dict(zip(ROLES, images, strict=True))):
         guard.warn(said, "--estimator pearson")
-    return operator, {}
+    return operator, told
 
 
 def _only_of_windows(**given: bool) -> None:
@@ -234,9 +264,27 @@ def _opened(image: xr.DataArray, kind: str, estimator: str) -> xr.DataArray:
     return kinds.detect(image.assign_attrs(radiometry=kind))
 
 
+def _check_skewness(*images: xr.DataArray, told: bool) -> None:
+    """Warn where speckle is not as skewed as that of amplitudes.
+
+    Texture is as skewed as intensities, which were looked for already if nobody said what it is.
+    """
+    said = [kinds.doubt(image) for image in images]
+    for each in sorted({text for text in said if text and (told or text != "intensities")}):
+        log.warning(
+            "the speckle of the %s is as skewed as that of %s; if it is, say what the numbers are "
+            "with radiometry=",
+            " and the ".join(r for r, t in zip(ROLES, said, strict=True) if t == each),
+            each,
+        )
+
+
 def _check_polarisation(*images: xr.DataArray) -> None:
-    """Warn where names say that polarisations differ."""
-    found = [POLARISATION.findall(Path(source_of(image)).name) for image in images]
+    """Warn where tags, or names, say that polarisations differ."""
+    found = [
+        POLARISATION.findall(image.attrs.get("polarisation") or Path(source_of(image)).name)
+        for image in images
+    ]
     one, two = ({each.lower() for each in names} for names in found)
     if len(one) == len(two) == 1 and one != two:
         log.warning(
@@ -271,8 +319,9 @@ def _speckle(one: xr.DataArray, two: xr.DataArray, looks: float | None, *, neede
     if looks is None:
         if needed and high > UNLIKE * low:
             log.warning(
-                "the images show %.2g to %.2g looks, and the estimator depends on it; pass looks=",
-                low,
+                "the images show %.2g looks in calm ground, and at most %.2g, and the estimator "
+                "depends on it: fine texture makes them fewer; pass looks= if you know better",
+                found.looks,
                 high,
             )
         return found

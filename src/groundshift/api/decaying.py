@@ -1,6 +1,7 @@
 """The verb ``decay``: how the coherence of a stack falls with time, pixel by pixel."""
 
 import logging
+import math
 from collections.abc import Sequence
 from itertools import combinations
 from typing import Any
@@ -10,14 +11,17 @@ import numpy as np
 import xarray as xr
 
 from groundshift import field, grid, maps
-from groundshift.api.coherent import coherence
-from groundshift.api.inputs import history_of, labelled, source_of, time_of
+from groundshift.api.coherent import ESTIMATORS, WINDOWED, Asked, between, check_radar, coherence
+from groundshift.api.inputs import history_of, labelled, radiometry_of, source_of, time_of
 from groundshift.coherent import decay as law
 from groundshift.errors import GroundshiftError, ImageError
+from groundshift.io import radiometry
 
 log = logging.getLogger(__name__)
 
 DAY = np.timedelta64(1, "D")
+LEVELLED = 6
+"""Dates whose mean tells what the ground is like."""
 CELLS = 256
 """Rows and columns of what is fitted at a time."""
 
@@ -27,6 +31,7 @@ def decay(
     estimator: str | None = None,
     *,
     longest: float | None = None,
+    temporal: bool = False,
     **options: Any,
 ) -> xr.Dataset:
     """Fit ``(1 - rest) exp(-t / tau) + rest`` to the coherence of all pairs of a stack.
@@ -40,6 +45,11 @@ def decay(
         As for :func:`groundshift.coherence`, for all pairs.
     longest
         Days: pairs farther apart are left out.
+    temporal
+        Divide by the mean of all dates, in place of the local mean of each image: what is finer
+        than windows and the same on all dates does not pass for coherence then, but coherence that
+        lasts is divided out as well, and `tau` comes out shorter. Of windows in detected images,
+        six dates or more.
 
     Returns
     -------
@@ -68,9 +78,12 @@ def decay(
         )
     first = stack[0]
     aligned = [first, *(grid.align(first, image)[1] for image in stack[1:])]
-    found = [
-        coherence(aligned[one], aligned[other], estimator, **options) for one, other, _ in pairs
-    ]
+    if temporal:
+        found = _levelled(aligned, pairs, estimator, options)
+    else:
+        found = [
+            coherence(aligned[one], aligned[other], estimator, **options) for one, other, _ in pairs
+        ]
     planes = da.stack(
         [da.stack([each[name].data for each in found], -1) for name in ("coherence", "sigma")]
     )
@@ -97,6 +110,52 @@ def decay(
             "history": history_of([f"decay of {len(pairs)} pairs of {len(stack)} images"]),
         },
     )
+
+
+def _levelled(
+    images: list[xr.DataArray],
+    pairs: list[tuple[int, int, float]],
+    estimator: str | None,
+    options: dict[str, Any],
+) -> list[xr.Dataset]:
+    """Estimate the coherence of pairs, each divided by the mean intensity of all dates.
+
+    Both images of a pair count less in their mean than the others: by so much that what is
+    independent on all dates stays uncorrelated, to the first order of the noise of the mean.
+    """
+    if len(images) < LEVELLED:
+        raise GroundshiftError(
+            f"{len(images)} dates tell no mean of the ground, temporal= needs {LEVELLED} or more; "
+            "leave it out"
+        )
+    estimator = estimator or WINDOWED
+    if estimator not in ESTIMATORS or options.get("normalise", 0):
+        raise GroundshiftError(
+            "temporal= is of windows in detected images, in place of normalise=; choose an "
+            f"estimator among {', '.join(ESTIMATORS)}, or leave it out"
+        )
+    tiling = {name: options[name] for name in ("memory", "device") if name in options}
+    said = {name: options[name] for name in ("window", "stride", "looks") if name in options}
+    asked = Asked(**said, normalise=0)
+    kind = radiometry_of(images[0], images[1], options.get("radiometry"), radar=True)
+    check_radar(kind)
+    told = [radiometry.detect(image.assign_attrs(radiometry=kind)) for image in images]
+    power = [image.data**2 for image in told]
+    known = [da.isfinite(each) for each in power]
+    filled = [da.where(there, each, 0) for each, there in zip(power, known, strict=True)]
+    total, count = sum(filled), sum(there.astype(np.float32) for there in known)
+    found = []
+    for one, other, _ in pairs:
+        rest = len(images) - 2
+        own = (math.sqrt(rest * (rest + 2)) - rest) / 2
+        weights = count - (1 - own) * 2
+        mean = (total - (1 - own) * (filled[one] + filled[other])) / weights
+        mean = da.where((count > len(images) / 2) & (mean > 0), mean, np.nan)
+        one_of, other_of = (
+            told[k].copy(data=da.sqrt(power[k] / mean).astype(np.float32)) for k in (one, other)
+        )
+        found.append(between((one_of, other_of), "amplitude", estimator, asked, **tiling))
+    return found
 
 
 def _fit(planes: np.ndarray, days: np.ndarray) -> np.ndarray:

@@ -47,8 +47,10 @@ def labelled(data: Any, role: str) -> xr.DataArray:
     return data.copy(data=data.data.map_blocks(convert, meta=np.empty((0, 0), wanted)))
 
 
-def radiometry_of(reference: xr.DataArray, secondary: xr.DataArray, given: str | None) -> str:
-    """Return what both images' numbers mean."""
+def radiometry_of(
+    reference: xr.DataArray, secondary: xr.DataArray, given: str | None, *, radar: bool = False
+) -> str:
+    """Return what both images' numbers mean; with `radar`, only optical names say optical."""
     if given is not None and given not in kinds.RADIOMETRIES:
         raise ImageError(
             f"radiometry={given!r} is not known; choose one of {', '.join(kinds.RADIOMETRIES)}"
@@ -62,7 +64,7 @@ def radiometry_of(reference: xr.DataArray, secondary: xr.DataArray, given: str |
         )
     if given is not None:
         return given
-    first, second = kinds.guess(reference), kinds.guess(secondary)
+    first, second = (kinds.guess(image, radar=radar) for image in (reference, secondary))
     if first != second:
         log.warning(
             "the reference looks like %s and the secondary like %s; taking both as %s "

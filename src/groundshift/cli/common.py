@@ -52,9 +52,10 @@ class _Lines(logging.Handler):
         self._said: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
-        from groundshift.cli.track import track  # which imports this module
+        from groundshift.cli.coherence import coherence  # which import this module
+        from groundshift.cli.track import track
 
-        line = as_options(self.format(record).replace("WARNING", "warning"), track)
+        line = as_options(self.format(record).replace("WARNING", "warning"), track, coherence)
         if line not in self._said:
             self._said.add(line)
             typer.echo(line, err=True)

@@ -39,6 +39,14 @@ def decay(  # noqa: PLR0913 - one option for each decision that is the user's
     window: Annotated[
         int | None, typer.Option(min=3, metavar="PIXELS", help="As for groundshift coherence.")
     ] = None,
+    temporal: Annotated[
+        bool,
+        typer.Option(
+            "--temporal",
+            help="Divide by the mean of all dates (six or more): fine texture does not pass for "
+            "coherence then, but coherence that lasts over all dates is lost.",
+        ),
+    ] = False,
     radiometry: Annotated[
         Radiometry | None,
         typer.Option(metavar="KIND", help="What pixels mean: amplitude, intensity, db, complex."),
@@ -77,6 +85,7 @@ def decay(  # noqa: PLR0913 - one option for each decision that is the user's
         estimator,
         longest=longest,
         window=window,
+        temporal=temporal,
         radiometry=None if radiometry is None else radiometry.value,
         memory=None if memory is None else config.parse_size(memory),
         device=device,

@@ -13,7 +13,7 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-from scipy.special import ive
+from scipy.special import hyp0f1, ive
 from torch import Tensor
 
 from groundshift.coherent.laws import amplitude_correlation, log_covariance, log_variance
@@ -241,6 +241,9 @@ def _bessel(looks: float) -> tuple[Tensor, float]:
     order = looks - 1
     step = math.log1p(LARGEST) / (PLACES - 1)
     z = np.expm1(step * np.arange(1, PLACES))
-    values = np.log(ive(order, z)) - order * np.log(z / 2)
+    with np.errstate(divide="ignore"):
+        values = np.log(ive(order, z)) - order * np.log(z / 2)
+    small = np.isinf(values)  # of many looks, where the function underflows but its series does not
+    values[small] = np.log(hyp0f1(looks, z[small] ** 2 / 4)) - math.lgamma(looks) - z[small]
     first = -math.lgamma(looks)
     return torch.from_numpy(np.concatenate([[first], values])).float(), step

@@ -17,6 +17,8 @@ from groundshift.nets.weights import COHERENCE, load
 
 FACTOR = "factor"
 """Detail of weights: times by which sigma is larger than the net says."""
+BEYOND = "beyond"
+"""Detail of weights: sigmas beyond which a coherence is told from none."""
 PLANES = 3
 
 
@@ -66,10 +68,12 @@ class Learned:
         images = reference, secondary, None
         planes = planes_of(self._found, PLANES, self.period, self.halo, images, self.halo)
         coherence, sigma, there = planes.unbind(0)
-        sigma = sigma * load(self.weights).details.get(FACTOR, 1.0)
+        details = load(self.weights).details
+        sigma = sigma * details.get(FACTOR, 1.0)
+        beyond = details.get(BEYOND, CERTAIN)
         known = there > 0
         coherence, sigma = (torch.where(known, plane, torch.nan) for plane in (coherence, sigma))
-        valid = torch.where(known, (coherence > CERTAIN * sigma).to(sigma.dtype), torch.nan)
+        valid = torch.where(known, (coherence > beyond * sigma).to(sigma.dtype), torch.nan)
         return Coherence(coherence, sigma, valid)
 
     def _found(self, reference: Tensor, secondary: Tensor, _prior: Tensor | None) -> Tensor:

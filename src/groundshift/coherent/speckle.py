@@ -4,7 +4,9 @@ import math
 from dataclasses import dataclass
 from typing import Self
 
+import numpy as np
 import torch
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from groundshift.coherent.laws import log_variance
@@ -20,10 +22,21 @@ ROUNDS = 60
 """Of bisection."""
 CALM, NORMAL = 0.1, 1.2816
 """Share of the windows that show speckle alone, or no coherence, and its normal quantile."""
-SCATTER = 2.6
-"""Squared relative deviation of the variance of logarithms, times the number of samples."""
+SCATTER = 0.6
+"""Squared relative deviation of the variance of logarithms, times the number of samples; simulated
+for one look and five."""
+APART = (4, 5, 6)
+"""Pixels, at which speckle does not correlate any more but texture may."""
 FLAT = 1e-4
 """Variance of the logarithm below which there is no speckle."""
+MOST = 200.0
+"""Looks beyond which there is none to speak of."""
+
+NOTHING = (
+    "the images show no speckle to tell the number of looks from; if they are radar images, say "
+    "which value means no data with nodata=, or what the numbers are with radiometry=, or pass "
+    "looks="
+)
 
 
 @dataclass(frozen=True)
@@ -46,7 +59,8 @@ class Speckle:
     def of(cls, reference: Tensor, secondary: Tensor) -> Self:
         """Measure it in two detected images ``(H, W)`` of one product and place.
 
-        The number of looks is the middle of what :func:`looks_between` leaves.
+        The number of looks is that of the calmest ground, where texture of several pixels is told
+        from speckle by its correlation. Coherence does not enter, as it would in the ratio of both.
 
         Raises
         ------
@@ -55,7 +69,11 @@ class Speckle:
         """
         pair = _windows(reference, secondary)
         width = _width(pair)
-        return cls(math.sqrt(math.prod(_between(pair, width))), width)
+        high = _between(pair, width)[1]
+        looks = min(_looks(max(_calmest(pair, width, APART), FLAT)), high)
+        if looks > MOST:
+            raise GroundshiftError(NOTHING)
+        return cls(looks, width)
 
     @property
     def samples(self) -> float:
@@ -65,6 +83,27 @@ class Speckle:
             lags = torch.sinc(width * torch.arange(-200, 201, dtype=torch.float64)) ** 2
             found /= float(lags.sum())
         return found
+
+    def tracking_sigma(self, coherence: ArrayLike, window: float) -> NDArray[np.float64]:
+        """Least deviation of a displacement that windows of such images tell, pixels.
+
+        ``sqrt(3 (1 - r) (2 + 7 r) / (10 N L)) / (pi r)`` resolution cells along each axis, with
+        ``r`` the squared coherence, ``N`` resolution cells in the window and ``L`` looks (Bamler &
+        Eineder 2005; De Zan 2014): what a map of coherence lets a tracker expect. Infinite where
+        there is none.
+
+        Parameters
+        ----------
+        coherence
+            A number or a map.
+        window
+            Side of the windows, pixels.
+        """
+        square = np.asarray(coherence, np.float64) ** 2
+        width = math.sqrt(math.prod(self.bandwidth))
+        with np.errstate(divide="ignore"):
+            root = np.sqrt(0.3 * (1 - square) * (2 + 7 * square) / self.looks) / (window * width)
+            return root / (math.pi * square) / width
 
 
 def looks_between(reference: Tensor, secondary: Tensor) -> tuple[float, float]:
@@ -103,12 +142,22 @@ def _chance(width: tuple[float, float]) -> float:
 
 
 def _between(pair: Tensor, width: tuple[float, float]) -> tuple[float, float]:
-    chance = _chance(width)
     logs = pair.log()
-    most = float(logs.var((2, 3)).quantile(CALM)) / (1 - chance)
-    least = float((logs[0] - logs[1]).var((1, 2)).quantile(1 - CALM)) / 2 / (1 + chance)
-    low, high = sorted(_looks(max(spread, FLAT)) for spread in (least, most))
+    least = float((logs[0] - logs[1]).var((1, 2)).quantile(1 - CALM)) / 2 / (1 + _chance(width))
+    low, high = sorted(_looks(max(spread, FLAT)) for spread in (least, _calmest(pair, width)))
     return low, high
+
+
+def _calmest(pair: Tensor, width: tuple[float, float], lags: tuple[int, ...] = ()) -> float:
+    """Variance of the logarithm in the calmest windows, less what correlates at some lags."""
+    logs = pair.log()
+    logs = logs - logs.mean((2, 3), keepdim=True)
+    spread = logs.square().mean((2, 3))
+    for lag in lags:
+        down = (logs[:, :, lag:] * logs[:, :, :-lag]).mean((2, 3))
+        across = (logs[..., lag:] * logs[..., :-lag]).mean((2, 3))
+        spread = spread - (down + across) / (2 * len(lags))
+    return float(spread.quantile(CALM)) / (1 - _chance(width))
 
 
 def _width(pair: Tensor) -> tuple[float, float]:
@@ -117,9 +166,7 @@ def _width(pair: Tensor) -> tuple[float, float]:
     rest = level[0] - level[1]
     power = rest.square().mean()
     if pair.shape[1] < FEWEST or not float(power) > FLAT:
-        raise GroundshiftError(
-            "the images show no speckle to tell the number of looks from; pass looks="
-        )
+        raise GroundshiftError(NOTHING)
     down = (rest[:, 1:] * rest[:, :-1]).mean() / power
     across = (rest[:, :, 1:] * rest[:, :, :-1]).mean() / power
     return _bandwidth(float(down)), _bandwidth(float(across))

@@ -52,7 +52,11 @@ INTENSITY = 1.4
 """Skewness over relative scatter: speckle has 1.0 to 1.2 in amplitude, 2 in intensity."""
 
 
-def guess(image: xr.DataArray) -> str:
+SKEWED, FEWEST = (0.4, 1.5), 20
+"""The same of what is an amplitude without texture, and windows that tell it."""
+
+
+def guess(image: xr.DataArray, *, radar: bool = False) -> str:
     """Guess what the numbers of an image are, and say in the log why.
 
     In this order: what the user said; the type (complex); the file's name. Radar by name with
@@ -62,6 +66,8 @@ def guess(image: xr.DataArray) -> str:
     nothing means optical, unless even the calmest windows scatter as much as single-look speckle,
     or the values look like dB. Optical and amplitude images are treated alike, so that only
     intensity and dB matter; when in doubt, say it with ``radiometry=``.
+
+    With `radar`, images whose names say nothing are taken for radar images.
     """
     given = image.attrs.get("radiometry")
     if given:
@@ -69,12 +75,12 @@ def guess(image: xr.DataArray) -> str:
     if np.iscomplexobj(image.data):
         kind, why = "complex", "its type"
     else:
-        radar, optical = _names(image.attrs.get("source", ""))
+        name, optical = _names(image.attrs.get("source", ""))
         if optical:
             kind, why = "optical", f"its name ({optical})"
         else:
-            kind, why = _from_values(windows_of(image), radar=bool(radar))
-            why = f"its name ({radar}) and {why}" if radar else why
+            kind, why = _from_values(windows_of(image), radar=radar or bool(name))
+            why = f"its name ({name}) and {why}" if name else why
     log.info(
         "%s: taken as %s, from %s; pass radiometry= if that is wrong",
         image.attrs.get("source") or "image",
@@ -119,6 +125,17 @@ def detect(image: xr.DataArray) -> xr.DataArray:
     return result.astype(np.float32).assign_attrs(
         image.attrs | {"radiometry": "amplitude", "history": history}
     )
+
+
+def doubt(amplitude: xr.DataArray) -> str:
+    """Say what an amplitude may be instead, as the skewness of its speckle tells, or nothing."""
+    windows = windows_of(amplitude)
+    if len(windows) < FEWEST:
+        return ""
+    ratio = speckle_ratio(windows)
+    if ratio < SKEWED[0]:
+        return "decibels, or amplitudes that were taken for intensities"
+    return "intensities" if ratio > SKEWED[1] else ""
 
 
 def speckle_bandwidth(image: xr.DataArray, kind: str) -> float:

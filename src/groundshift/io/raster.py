@@ -37,6 +37,8 @@ BLOCK = 2048
 GREY_SAMPLE = 256
 """Side of the windows in which colours are compared."""
 JPEG_BLOCK = 8
+POLARISATIONS = ("polarisation", "polarization", "polarisations", "polarizations")
+"""Tags that name the polarisation of a radar image."""
 EXACT = 2**24
 """float32 holds all integers up to here."""
 
@@ -123,7 +125,10 @@ def _image(
     tags = dataset.tags() | dataset.tags(ns="IMAGERY") | dataset.tags(index)
     when = image_time(time, tags, _file_name(path))
     coords = coordinates(geobox) | {"time": xr.DataArray(when)}
-    image = xr.DataArray(data, dims=("y", "x"), coords=coords, attrs={"source": path}, name="image")
+    attrs = {"source": path}
+    if said := [value for key, value in tags.items() if key.lower() in POLARISATIONS]:
+        attrs["polarisation"] = str(said[-1])
+    image = xr.DataArray(data, dims=("y", "x"), coords=coords, attrs=attrs, name="image")
     if "spatial_ref" in coords:
         image.encoding["grid_mapping"] = "spatial_ref"
     return image

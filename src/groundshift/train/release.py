@@ -40,7 +40,8 @@ COHERENCE = """Tells the coherence of two detected radar images of one place, co
 pixels or better, and its standard deviation: `groundshift coherence`. On {samples} synthetic pairs
 that it was not trained on, co-registered and not, the root mean square error is {rmse:.3f}, and
 sigma ({factor:.3g} times what the net says) holds {within_68:.0%} and {within_95:.0%} of the errors
-in its 68 and 95 % intervals.
+in its 68 and 95 % intervals. `valid` is what lies {beyond:.3g} sigma above none, which on the mean
+of those pairs 5 % of the ground without coherence does.
 
 For radar amplitudes whose calm ground is like that of the training: {span}. `coherence` warns of
 others. Fine texture that both dates share looks like coherence, the more so the fewer the looks."""
