@@ -33,6 +33,7 @@ NAMES = (
     "extensometers",
     "memory",
     "cubes",
+    "scenes",
     "moreno",
     "real",
     "real_coherence",
@@ -43,7 +44,7 @@ def main() -> None:
     """Run what was asked for and write the results."""
     from benchmarks.report import write
 
-    names = sys.argv[1:] or NAMES[:-11]
+    names = sys.argv[1:] or NAMES[:-12]
     if unknown := set(names) - set(NAMES):
         sys.exit(f"no benchmark is called {', '.join(sorted(unknown))}; use {', '.join(NAMES)}")
     for name in names:

@@ -19,6 +19,9 @@ SAMPLE = 2000
 ABSOLUTE = 0.798
 """Mean absolute error of a Gaussian of unit standard deviation."""
 
+TOGETHER = 0.5
+"""Misfit, times what sigma promises, below which errors of pairs cannot be independent."""
+
 
 def summary(result: xr.Dataset) -> list[str]:
     """Say in a few lines what was measured."""
@@ -110,9 +113,14 @@ def series(result: xr.Dataset) -> list[str]:
     if np.isfinite(sigma).any():
         lines.append(f"sigma       median {np.nanmedian(sigma):.2g} {unit} of each component")
     if np.isfinite(thin.misfit.values).any():
-        lines.append(
-            f"misfit      median {np.nanmedian(thin.misfit.values):.2f} times what sigma promises"
-        )
+        typical = np.nanmedian(thin.misfit.values)
+        lines.append(f"misfit      median {typical:.2f} times what sigma promises")
+        if typical < TOGETHER:
+            lines.append(
+                "            pairs agree better than they promise: they err together, by what images\n"
+                "            have of their own, and sigma, for which they are independent, may be\n"
+                "            too small; --image-noise adds to it"
+            )
     return lines
 
 
