@@ -117,9 +117,9 @@ def series(result: xr.Dataset) -> list[str]:
         lines.append(f"misfit      median {typical:.2f} times what sigma promises")
         if typical < TOGETHER:
             lines.append(
-                "            pairs agree better than they promise: they err together, by what images\n"
-                "            have of their own, and sigma, for which they are independent, may be\n"
-                "            too small; --image-noise adds to it"
+                "            pairs agree better than they promise: they err together, by what\n"
+                "            images have of their own, and sigma, for which they are independent,\n"
+                "            may be too small; --image-noise adds to it"
             )
     return lines
 
