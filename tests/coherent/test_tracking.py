@@ -5,6 +5,7 @@ import pytest
 import torch
 
 import groundshift
+from groundshift.cli import report
 from groundshift.coherent import Calibrated, Pearson, Speckle, Tracking, Windowed
 from groundshift.errors import GroundshiftError
 from groundshift.matchers import NCC
@@ -69,6 +70,7 @@ def test_the_verb_adds_it(pair, tmp_path):
     groundshift.save(found, tmp_path / "motion.tif")
     written = groundshift.open_field(tmp_path / "motion.tif")
     assert float(written.coherence[2:13, 2:-2].mean()) == pytest.approx(0.95, abs=0.06)
+    assert any(line.startswith("coherence   median 0.") for line in report.summary(written))
     without = groundshift.track(*images, matcher, **options).compute()
     np.testing.assert_allclose(written.dx.values, without.dx.values, atol=1e-5)
     with pytest.raises(GroundshiftError, match="look optical"):

@@ -140,14 +140,7 @@ def coherence(  # noqa: PLR0913 - the verb: one keyword for each decision that i
     pair = labelled(reference, "reference"), labelled(secondary, "secondary")
     check_dates(*pair)
     _check_polarisation(*pair)
-    kind = radiometry_of(*pair, radiometry, radar=True)
-    check_radar(kind)
-    if radiometry is None and any(kinds.guess(image) == "optical" for image in pair):
-        log.warning(
-            "neither names nor strong speckle tell that both images are radar images; they are "
-            "taken as %s: if that is wrong, say what the numbers are with radiometry=",
-            kind,
-        )
+    kind = radar_kind(*pair, given=radiometry)
     for image, role in zip(pair, ROLES, strict=True):
         check_data(image, role)
     if looks is not None and not looks > 0:
@@ -206,13 +199,21 @@ def between(
     )
 
 
-def check_radar(kind: str) -> None:
-    """Refuse images that have no coherence."""
+def radar_kind(reference: xr.DataArray, secondary: xr.DataArray, given: str | None) -> str:
+    """Return what the numbers of two images mean, which are radar images or have no coherence."""
+    kind = radiometry_of(reference, secondary, given, radar=True)
     if kind == "optical":
         raise ImageError(
             "coherence is that of radar images, and these look optical; if they are radar, say "
             "what their numbers are with radiometry="
         )
+    if given is None and any(kinds.guess(image) == "optical" for image in (reference, secondary)):
+        log.warning(
+            "neither names nor strong speckle tell that both images are radar images; they are "
+            "taken as %s: if that is wrong, say what the numbers are with radiometry=",
+            kind,
+        )
+    return kind
 
 
 def operator_of(

@@ -11,8 +11,8 @@ import numpy as np
 import xarray as xr
 
 from groundshift import field, grid, maps
-from groundshift.api.coherent import ESTIMATORS, WINDOWED, Asked, between, check_radar, coherence
-from groundshift.api.inputs import history_of, labelled, radiometry_of, source_of, time_of
+from groundshift.api.coherent import ESTIMATORS, WINDOWED, Asked, between, coherence, radar_kind
+from groundshift.api.inputs import history_of, labelled, source_of, time_of
 from groundshift.coherent import decay as law
 from groundshift.errors import GroundshiftError, ImageError
 from groundshift.io import radiometry
@@ -137,8 +137,7 @@ def _levelled(
     tiling = {name: options[name] for name in ("memory", "device") if name in options}
     said = {name: options[name] for name in ("window", "stride", "looks") if name in options}
     asked = Asked(**said, normalise=0)
-    kind = radiometry_of(images[0], images[1], options.get("radiometry"), radar=True)
-    check_radar(kind)
+    kind = radar_kind(images[0], images[1], options.get("radiometry"))
     told = [radiometry.detect(image.assign_attrs(radiometry=kind)) for image in images]
     power = [image.data**2 for image in told]
     known = [da.isfinite(each) for each in power]

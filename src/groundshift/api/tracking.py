@@ -12,7 +12,7 @@ import xarray as xr
 
 from groundshift import field, grid, tile
 from groundshift.api import choice, coregistration, guard
-from groundshift.api.coherent import COMPLEX, NET, Asked, check_radar, operator_of
+from groundshift.api.coherent import COMPLEX, NET, Asked, operator_of, radar_kind
 from groundshift.api.inputs import (
     check_data,
     check_dates,
@@ -103,7 +103,7 @@ def track(  # noqa: PLR0913 - the verb: one keyword for each decision that is th
             "stable ground is used for co-registration only; pass coregister='shift' with it"
         )
     ground = None if stable is None else coregistration.mask(stable, pair[0])
-    kind = radiometry_of(*pair, radiometry)
+    kind = radar_kind(*pair, radiometry) if coherence else radiometry_of(*pair, radiometry)
     how = method(matcher, kind, search=search, stride=stride)
     for image, role in zip(pair, ("reference", "secondary"), strict=True):
         check_data(image, role)
@@ -118,7 +118,7 @@ def track(  # noqa: PLR0913 - the verb: one keyword for each decision that is th
         prior=prior,
         coregister=coregister,
         ground=ground,
-        coherence=_estimator(coherence, kind),
+        coherence=_estimator(coherence),
         memory=memory,
         device=device,
     )
@@ -257,11 +257,9 @@ def smallest_window(matcher: Any) -> int:
     return min(_windows(matcher), default=1)
 
 
-def _estimator(coherence: bool | str, kind: str) -> str:  # noqa: FBT001 - as track has it
+def _estimator(coherence: bool | str) -> str:  # noqa: FBT001 - as track has it
     """Return the name of the estimator of coherence that is asked for, empty if none is."""
     name = NET if coherence is True else coherence or ""
-    if name:
-        check_radar(kind)
     if name == COMPLEX:
         raise GroundshiftError(
             f"coherence={COMPLEX!r} is not for tracking, which detects the images; choose 'unet', "

@@ -26,7 +26,8 @@ TOGETHER = 0.5
 def summary(result: xr.Dataset) -> list[str]:
     """Say in a few lines what was measured."""
     unit = _unit(result)
-    thin = _thinned(result[["dx", "dy", "sigma_dx", "sigma_dy"]])[0]
+    shown = [n for n in ("dx", "dy", "sigma_dx", "sigma_dy", "coherence") if n in result]
+    thin = _thinned(result[shown])[0]
     thin = thin.assign(share=field.measured(result)).compute()
     magnitude = np.hypot(thin["dx"].values, thin["dy"].values)
     rows, columns = result.sizes["y"], result.sizes["x"]
@@ -47,6 +48,11 @@ def summary(result: xr.Dataset) -> list[str]:
         lines.append(f"sigma       median dx {x:.3g} {unit}, dy {y:.3g} {unit}")
     else:
         lines.append("sigma       not known by this matcher")
+    if "coherence" in thin and np.isfinite(thin["coherence"].values).any():
+        low, middle, high = np.nanpercentile(thin["coherence"].values, (5, 50, 95))
+        lines.append(
+            f"coherence   median {middle:.2f}, 5th to 95th percentile {low:.2f} to {high:.2f}"
+        )
     return lines
 
 
