@@ -23,12 +23,14 @@ from groundshift.synth.series import Decay, acquire_series
 from groundshift.synth.slides import Landslide
 
 SIZE, DATES, REVISIT, PIXEL = 512, 12, 12, 10.0
+NETWORKS = (3, 11)
+"""Images that follow and make pairs; the last is all."""
 EVENT, SLIP = 6, 2.0
 """Date from which on the ground has jumped, and by how many pixels."""
 STEP, SEASON = 0.25, 0.1
 """Pixels from date to date in the middle of the slide: mean, and how much it varies."""
-FOLLOWING, EDGE = 3, 12
-"""Images that follow and make pairs, and cells along the sides that do not count."""
+EDGE = 12
+"""Cells along the sides that do not count."""
 SLIDE = Landslide(
     speed=1.0,
     centre=(150.0, 250.0),
@@ -54,8 +56,8 @@ TEXT = f"""{DATES} simulated images of {SIZE} px, {REVISIT} days apart: a landsl
 {STEP - SEASON:g} to {STEP + SEASON:g} px from date to date, and a fault that slips by {SLIP:g} px
 before date {EVENT + 1}. Radar: speckle of .4 cycles per pixel whose coherence falls to .3 for good,
 in 90 days; optical: 1/f texture with {100 * NOISE:.0f} % noise of its own in each image.
-`groundshift stack` (each image with the next {FOLLOWING}, a result each 4 px, ±8 px), `invert`,
-`fit --find` and `compare`. The history of a place is that of the ground that passes it: the truth
+`groundshift stack` (each image with the next {NETWORKS[0]}, or all pairs; a result each 4 px, ±8
+px), `invert`, `fit --find` and `compare`. The history of a place is that of the ground that passes it: the truth
 sums from date to date what is there on the first of both. Errors are of both components, pixels,
 {4 * EDGE} px along the sides not counted; "smooth" is where displacements within {AROUND} px differ
 by less than {ALIKE} px, the rest is beside the fault and the margins of the slide. "Direct" are
@@ -155,9 +157,9 @@ def rms(values: np.ndarray) -> float:
     return float(np.sqrt(np.nanmean(values**2)))
 
 
-def law() -> float:
+def law(following: int) -> float:
     """Standard deviation of a date, of pairs of unit variance; root mean square over dates."""
-    pairs = [(i, j) for i, j in combinations(range(DATES), 2) if j - i <= FOLLOWING]
+    pairs = [(i, j) for i, j in combinations(range(DATES), 2) if j - i <= following]
     design = np.zeros((len(pairs), DATES))
     for row, (i, j) in zip(design, pairs, strict=True):
         row[i], row[j] = -1, 1
@@ -180,14 +182,14 @@ def gnss(moved: list[Motion]) -> list[Station]:
 
 
 def rows_of(
-    kind: str, images: list[Tensor], moved: list[Motion]
+    kind: str, images: list[Tensor], moved: list[Motion], following: int
 ) -> tuple[list[list[Value]], list[Value]]:
     """Run everything on the images of a sensor."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         opened = [groundshift.open_image(path) for path in write(images, folder)]
         options = {"radiometry": "amplitude" if kind == "radar" else "optical", "search": 8}
-        cube = groundshift.stack(opened, folder / "pairs.zarr", following=FOLLOWING, **options)
+        cube = groundshift.stack(opened, folder / "pairs.zarr", following=following, **options)
         far = groundshift.stack(
             opened,
             folder / "direct.zarr",
@@ -216,10 +218,10 @@ def rows_of(
             inner(np.where(there, planes, np.nan)) for planes in (single, found[1:], ratio, direct)
         )
         shares = [float((held[np.isfinite(held)] <= limit).mean()) for limit in SHARES]
-        errors = [rms(pair), rms(long), rms(date), rms(pair) * law()]
+        errors = [rms(pair), rms(long), rms(date), rms(pair) * law(following)]
         typical = [float(np.nanmedian(np.abs(part))) for part in (pair, long, date)]
-        first.append([kind, where, *errors, *typical, *shares, closure])
-    second: list[Value] = [kind, fitted.attrs["found_step"]]
+        first.append([kind, len(network.pairs), where, *errors, *typical, *shares, closure])
+    second: list[Value] = [kind, len(network.pairs), fitted.attrs["found_step"]]
     second += [max(one.rmse for one in agreed if one.station == place) for place in PLACES]
     return first, second
 
@@ -227,9 +229,11 @@ def rows_of(
 def tables() -> list[Table]:
     """Measure both."""
     moved = motions()
-    both = [rows_of("radar", radar(moved), moved), rows_of("optical", optical(moved), moved)]
+    seen = {"radar": radar(moved), "optical": optical(moved)}
+    found = [rows_of(kind, seen[kind], moved, each) for kind in seen for each in NETWORKS]
     columns = (
         "images",
+        "number of pairs",
         "where",
         "pairs: RMSE px",
         "direct",
@@ -242,8 +246,13 @@ def tables() -> list[Table]:
         "95 %",
         "closure",
     )
-    names = ("images", "jump found between", *(f"{place}: RMSE m" for place in PLACES))
+    names = (
+        "images",
+        "number of pairs",
+        "jump found between",
+        *(f"{place}: RMSE m" for place in PLACES),
+    )
     return [
-        Table("Errors", columns, [row for rows, _ in both for row in rows]),
-        Table("Event and stations", names, [second for _, second in both]),
+        Table("Errors", columns, [row for rows, _ in found for row in rows]),
+        Table("Event and stations", names, [second for _, second in found]),
     ]
