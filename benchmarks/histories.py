@@ -58,14 +58,14 @@ before date {EVENT + 1}. Radar: speckle of .4 cycles per pixel whose coherence f
 in 90 days; optical: 1/f texture with {100 * NOISE:.0f} % noise of its own in each image.
 `groundshift stack` (each image with the next {NETWORKS[0]}, or all pairs; a result each 4 px, ±8
 px), `invert`, `fit --find` and `compare`. The history of a place is that of the ground that passes
-it: the truth sums from date to date what is there on the first of both. Errors are of both components, pixels,
-{4 * EDGE} px along the sides not counted; "smooth" is where displacements within {AROUND} px differ
-by less than {ALIKE} px, the rest is beside the fault and the margins of the slide. "Direct" are
-pairs of the first date with each of the others, which tell the same as the dates do; "by the law"
-is what the errors of the pairs would leave at the dates if they were independent. Closure is 1
-where they are, and the sigma of the pairs is right; near 0 pairs agree with each other, and err
-together: by what an image has of its own, or by speckle that changes from date to date. Stations go
-with the ground, and measure with {1000 * GNSS:g} mm."""
+it: the truth sums from date to date what is there on the first of both. Errors are of both
+components, pixels, {4 * EDGE} px along the sides not counted; "smooth" is where displacements
+within {AROUND} px differ by less than {ALIKE} px, the rest is beside the fault and the margins of
+the slide. "Direct" are pairs of the first date with each of the others, which tell the same as the
+dates do; "by the law" is what the errors of the pairs would leave at the dates if they were
+independent. Closure is 1 where they are, and the sigma of the pairs is right; near 0 pairs agree
+with each other, and err together: by what an image has of its own, or by speckle that changes from
+date to date. Stations go with the ground, and measure with {1000 * GNSS:g} mm."""
 
 
 def motions() -> list[Motion]:
