@@ -54,6 +54,9 @@ INTENSITY = 1.4
 
 SKEWED, FEWEST = (0.4, 1.5), 20
 """The same of what is an amplitude without texture, and windows that tell it."""
+SEVERAL = 0.42
+"""Relative scatter in the calmest tenth of the windows, below which amplitudes are multilooked;
+the intensity of one look scatters more than any amplitude can."""
 
 
 def guess(image: xr.DataArray, *, radar: bool = False) -> str:
@@ -135,7 +138,8 @@ def doubt(amplitude: xr.DataArray) -> str:
     ratio = speckle_ratio(windows)
     if ratio < SKEWED[0]:
         return "decibels, or amplitudes that were taken for intensities"
-    return "intensities" if ratio > SKEWED[1] else ""
+    several = np.quantile(_scatter(windows), 0.1) < SEVERAL
+    return "intensities" if several and ratio > SKEWED[1] else ""
 
 
 def speckle_bandwidth(image: xr.DataArray, kind: str) -> float:
