@@ -11,6 +11,7 @@ from odc.geo.geobox import GeoBox
 
 import groundshift
 from groundshift import field, timeseries
+from groundshift.cli import report
 from groundshift.errors import GridError, GroundshiftError, OutputError
 
 GRID = GeoBox((24, 30), Affine(20.0, 0, 500_000, 0, -20.0, 4_000_000), "EPSG:32633")
@@ -122,6 +123,31 @@ def test_stable_ground_tells_how_wrong_images_are() -> None:
     for refused in (-1.0, np.nan):
         with pytest.raises(GroundshiftError, match=f"image_noise={refused}.*0 for none"):
             groundshift.invert(made, image_noise=refused)
+
+
+def test_errors_that_close_are_known_to_sigma() -> None:
+    rng = np.random.default_rng(5)
+    own = rng.normal(0, 0.3, (len(DAYS), 2, *GRID.shape))
+    made = []
+    for (i, j), part in zip(PAIRS, fields(noise=0.001), strict=True):
+        east, north = own[j] - own[i]
+        sigma = np.full(GRID.shape, 0.3 * np.sqrt(2), np.float32)
+        made.append(
+            part.assign(
+                dx=part.dx + np.float32(east),
+                dy=part.dy + np.float32(north),
+                sigma_dx=part.dx * 0 + sigma,
+                sigma_dy=part.dy * 0 + sigma,
+            )
+        )
+    series = groundshift.invert(made).compute()
+    assert series.attrs["together"] > 0.9
+    sigma = np.stack([series.sigma_dx.values, series.sigma_dy.values], 1)[1:]
+    error = np.abs(positions(series) - truth())[1:]
+    assert np.mean(error <= sigma) == pytest.approx(0.68, abs=0.05)
+    assert np.mean(error <= 1.96 * sigma) == pytest.approx(0.95, abs=0.03)
+    assert "err together" in "\n".join(report.series(series))
+    assert groundshift.invert(fields()).attrs["together"] == 0
 
 
 def test_a_mismatch_is_left_out_and_a_gap_is_bridged_by_others() -> None:

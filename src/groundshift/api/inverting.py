@@ -14,7 +14,15 @@ from groundshift import timeseries
 from groundshift.api.cubes import flat, map_cells, sample
 from groundshift.api.inputs import history_of
 from groundshift.api.stable import attrs_of, noise_to_use, of_stable
-from groundshift.inversion import Inversion, Network, expectation, with_images
+from groundshift.inversion import (
+    Inversion,
+    Network,
+    chains,
+    expectation,
+    share_together,
+    with_chains,
+    with_images,
+)
 from groundshift.inversion import invert as solve
 from groundshift.timeseries import MOVING, STILL
 
@@ -68,8 +76,10 @@ def invert(
         A series (:mod:`groundshift.timeseries`): ``dx, dy, sigma_dx, sigma_dy`` of each date,
         ``misfit`` and the number of ``pairs`` that counted. Lazy. The attributes
         ``image_noise_x, image_noise_y`` have what standard deviations know of images, metres for
-        each date; but for that they take pairs as independent. With smoothness, which also evens
-        that out, they are upper bounds.
+        each date, and ``together`` the share of the pairs' variance that closes
+        (:mod:`groundshift.inversion.together`), found, without stable ground, where residuals are
+        less than half of what sigma promises; but for these they take pairs as independent. With
+        smoothness, which also evens that out, they are upper bounds.
 
     Raises
     ------
@@ -109,6 +119,8 @@ def invert(
     how = replace(how, expected=_expectation(dates.network, years, some, how, known=known))
     count = len(MOVING) * len(dates.times) + len(STILL)
     job = _Job(dates.network, years, day, how, known, moved, noise)
+    if known and ground is None:  # which tells errors that close, and all others of images
+        job = _with_closing(job, some)
     solved = map_cells(partial(_solved, job), planes, count, memory)
     parts = {
         name: solved[n * len(dates.times) : (n + 1) * len(dates.times)]
@@ -123,11 +135,20 @@ def invert(
         {
             "inversion": repr(how),
             **attrs_of(noise),
+            "together": round(job.closing.share, 4),
             "pairs": len(dates.network.pairs),
             "matcher": cube.attrs.get("matcher", ""),
             "history": history_of(steps),
         },
     )
+
+
+class _Closing(NamedTuple):
+    """Errors that close around triangles: :mod:`groundshift.inversion.together`."""
+
+    share: float = 0.0
+    typical: torch.Tensor = torch.empty(0)
+    chain: torch.Tensor = torch.empty(0)
 
 
 class _Job(NamedTuple):
@@ -143,6 +164,20 @@ class _Job(NamedTuple):
     """What is taken from each pair, ``(2, pairs)``."""
     noise: torch.Tensor
     """Of whole images, ``(dates, 2)``."""
+    closing: _Closing = _Closing()
+
+
+def _with_closing(job: _Job, some: np.ndarray) -> _Job:
+    """Look in some cells for the share of errors that closes."""
+    observed, sigma = flat(some)
+    found = solve(job.network, job.years, observed, sigma, reference=job.reference, how=job.how)
+    share = share_together(job.network, observed, sigma, found)
+    if not share:
+        return job
+    typical = sigma.square().nanmedian(2).values.nanmedian(1).values
+    return job._replace(
+        closing=_Closing(share, typical, chains(job.network, typical, job.reference))
+    )
 
 
 def _solved(job: _Job, planes: np.ndarray) -> np.ndarray:
@@ -158,7 +193,11 @@ def _solved(job: _Job, planes: np.ndarray) -> np.ndarray:
         how=job.how,
     )
     counted = (found.kept > 0).sum(0)
-    sigma = with_images(found.sigma, job.noise, job.reference)
+    promised = found.sigma
+    if share := job.closing.share:
+        typical, chain = job.closing.typical, job.closing.chain
+        promised = with_chains(promised, sigma, typical, chain, share)
+    sigma = with_images(promised, job.noise, job.reference)
     parts = [found.position[:, 0], found.position[:, 1], sigma[:, 0], sigma[:, 1]]
     whole = torch.cat([*parts, found.misfit[None], counted[None].to(observed.dtype)])
     return whole.float().numpy()

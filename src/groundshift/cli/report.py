@@ -19,9 +19,6 @@ SAMPLE = 2000
 ABSOLUTE = 0.798
 """Mean absolute error of a Gaussian of unit standard deviation."""
 
-TOGETHER = 0.5
-"""Misfit, times what sigma promises, below which errors of pairs cannot be independent."""
-
 
 def summary(result: xr.Dataset) -> list[str]:
     """Say in a few lines what was measured."""
@@ -121,11 +118,10 @@ def series(result: xr.Dataset) -> list[str]:
     if np.isfinite(thin.misfit.values).any():
         typical = np.nanmedian(thin.misfit.values)
         lines.append(f"misfit      median {typical:.2f} times what sigma promises")
-        if typical < TOGETHER:
+        if share := float(result.attrs.get("together", 0)):
             lines.append(
-                "            pairs agree better than they promise: they err together, by what\n"
-                "            images have of their own, and sigma, for which they are independent,\n"
-                "            may be too small; --image-noise adds to it"
+                f"together    {share:.0%} of what pairs promise closes around triangles: they err "
+                "together, and\n            sigma takes it as that of a chain of pairs"
             )
     return lines
 

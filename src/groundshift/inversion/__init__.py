@@ -9,15 +9,20 @@ from groundshift.inversion.images import image_noise, with_images
 from groundshift.inversion.network import Network
 from groundshift.inversion.robust import LOSSES
 from groundshift.inversion.solve import History, Inversion, invert
+from groundshift.inversion.together import TOGETHER, chains, share_together, with_chains
 
 __all__ = [
     "LOSSES",
+    "TOGETHER",
     "History",
     "Inversion",
     "Network",
     "agree",
+    "chains",
     "expectation",
     "image_noise",
     "invert",
+    "share_together",
+    "with_chains",
     "with_images",
 ]
