@@ -110,11 +110,27 @@ def test_a_pair_that_fails_is_left_out_and_tried_again(
     with monkeypatch.context() as patch:
         interrupted(patch, 2, ValueError("a bad day"))
         found = groundshift.stack(images(files), out, MATCHER, report=seen.append)
-    assert [each.failed for each in seen] == ["", "ValueError: a bad day", *[""] * 4]
+    assert [each.failed for each in seen] == ["", "ValueError('a bad day')", *[""] * 4]
     assert found.sizes["pair"] == 5
+    assert found.attrs["failed"] == 1
     assert "1 pairs failed" in found.attrs["history"]
     again = groundshift.stack(images(files), out, MATCHER).load()
     assert sorted(again.dx.sum(("y", "x")).values) == sorted(whole.dx.sum(("y", "x")).values)
+
+
+def test_an_image_that_cannot_be_read_costs_its_pairs_only(
+    files: list[Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    names = []
+    for file in files:
+        names.append(tmp_path / file.name)
+        names[-1].write_bytes(file.read_bytes())
+    names[1].write_bytes(files[1].read_bytes()[: files[1].stat().st_size // 2])
+    found = groundshift.stack(images(names), tmp_path / "cube.zarr", MATCHER)
+    assert found.sizes["pair"] == 3
+    assert found.attrs["failed"] == 3
+    assert "truncated or damaged" in caplog.text
+    assert "its pairs will be left out" in caplog.text
 
 
 def test_nothing_is_left_of_a_stack_without_any_pair(

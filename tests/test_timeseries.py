@@ -13,6 +13,7 @@ import groundshift
 from groundshift import field, timeseries
 from groundshift.cli import report
 from groundshift.errors import GridError, GroundshiftError, OutputError
+from groundshift.grid import coordinates
 
 GRID = GeoBox((24, 30), Affine(20.0, 0, 500_000, 0, -20.0, 4_000_000), "EPSG:32633")
 DAYS = np.array([0, 12, 24, 48, 60, 96], "timedelta64[D]")
@@ -243,7 +244,41 @@ def test_bad_stacks_are_refused() -> None:
         groundshift.invert(good[0])
     with pytest.raises(GridError, match="stable mask"):
         groundshift.invert(good, stable=np.ones((3, 3)))
+    few = np.zeros(GRID.shape)
+    with pytest.raises(GridError, match="marks none of the cells"):
+        groundshift.invert(good, stable=few)
+    few[0, :5] = 1
     with pytest.raises(GroundshiftError, match="larger mask"):
-        groundshift.invert(good, stable=np.zeros(GRID.shape))
+        groundshift.invert(good, stable=few)
     with pytest.raises(GroundshiftError, match="too small"):
         groundshift.invert(good, memory=1000)
+
+
+def test_a_mask_is_taken_from_where_it_lies() -> None:
+    still = np.zeros(GRID.shape)
+    still[:12] = 1
+    place = coordinates(GRID)
+    labelled = xr.DataArray(still, dims=("y", "x"), coords=place)
+    bare = groundshift.invert(fields(), stable=still).compute()
+    same = groundshift.invert(fields(), stable=labelled).compute()
+    assert np.array_equal(same.dx, bare.dx, equal_nan=True)
+    # One that is finer and wider marks the same cells.
+    wide = GeoBox((60, 70), Affine(10.0, 0, 499_950, 0, -10.0, 4_000_050), "EPSG:32633")
+    finer = xr.DataArray(np.zeros(wide.shape), dims=("y", "x"), coords=coordinates(wide))
+    finer = finer.where(finer.y <= 4_000_000 - 12 * 20, 1.0)
+    found = groundshift.invert(fields(), stable=finer).compute()
+    assert np.array_equal(found.dx, bare.dx, equal_nan=True)
+    far = labelled.assign_coords(x=labelled.x + 4e5)
+    for verb in (groundshift.invert, groundshift.fit):
+        with pytest.raises(GridError, match="marks none of the cells"):
+            verb(fields(), stable=far)
+
+
+def test_what_is_no_date_is_said_to_be_none() -> None:
+    for options in ({"reference": "nonsense"}, {"breaks": ["2020-13-01"]}):
+        with pytest.raises(GroundshiftError, match="is no date; write it as 2020-02-07"):
+            groundshift.invert(fields(), **options)
+    with pytest.raises(GroundshiftError, match="is no date"):
+        groundshift.fit(fields(), steps=["soon"])
+    with pytest.raises(GroundshiftError, match="not between the first and the last image"):
+        groundshift.invert(fields(), breaks=["2030-01-01"])

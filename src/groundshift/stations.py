@@ -69,6 +69,20 @@ class Agreement(NamedTuple):
     """Of their difference."""
 
 
+def _check_base(name: str, seen: dict[str, dict[str, "_Seen"]]) -> None:
+    """Refuse a reference station that is not there."""
+    if name not in seen:
+        raise GroundshiftError(
+            f"the reference station {name!r} is not among those given ({', '.join(seen)}); give "
+            "its file as well"
+        )
+    if not seen[name]:
+        raise GroundshiftError(
+            f"the reference station {name!r} is not on the map; choose one of "
+            f"{', '.join(each for each, found in seen.items() if found) or 'none'}"
+        )
+
+
 def compare(
     series: xr.Dataset,
     stations: Sequence[Station],
@@ -97,17 +111,17 @@ def compare(
     GroundshiftError
         If no station is on the map, or none has common dates.
     """
+    if "time" not in series.dims:
+        raise GroundshiftError(
+            "this is no series: it has no dates; give what groundshift invert makes of the pairs"
+        )
     grid = geobox_of(series)
     if grid.crs is None:
         raise GridError("a series without georeferencing cannot be compared; georeference it first")
     seen = {each.name: _see(series, grid, each, radius, days) for each in stations}
     base: dict[str, _Seen] = {}
     if relative is not None:
-        if relative not in seen or not seen[relative]:
-            raise GroundshiftError(
-                f"the reference station {relative!r} is not on the map; choose one of "
-                f"{', '.join(name for name, found in seen.items() if found) or 'none'}"
-            )
+        _check_base(relative, seen)
         base = seen.pop(relative)
     found = []
     for name, components in seen.items():

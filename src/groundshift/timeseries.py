@@ -214,6 +214,31 @@ def build(
     )
 
 
+def moment(day: Any) -> np.datetime64:
+    """Return what somebody wrote as a date.
+
+    Raises
+    ------
+    GroundshiftError
+        If it is none.
+    """
+    try:
+        return np.datetime64(day, "ns")
+    except (ValueError, TypeError) as error:
+        raise GroundshiftError(f"{day!r} is no date; write it as 2020-02-07") from error
+
+
+def since(dates: Dates, day: Any) -> float:
+    """Return the date of an event in years since the first image; refuse what lies beyond all."""
+    time = moment(day)
+    if not dates.times[0] < time <= dates.times[-1]:
+        raise GroundshiftError(
+            f"an event of {np.datetime_as_string(time, unit='D')} is not between the first and "
+            f"the last image ({str(dates.times[0])[:10]} to {str(dates.times[-1])[:10]})"
+        )
+    return float((time - dates.times[0]) / YEAR)
+
+
 def nearest(dates: Dates, day: Any) -> int:
     """Return the number of the date that is on a day, or nearest to it by less than a day.
 
@@ -222,7 +247,7 @@ def nearest(dates: Dates, day: Any) -> int:
     GroundshiftError
         If there is none.
     """
-    wanted = np.datetime64(day, "ns")
+    wanted = moment(day)
     apart = np.abs(dates.times - wanted)
     if apart.min() >= np.timedelta64(1, "D"):
         raise GroundshiftError(

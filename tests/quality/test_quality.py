@@ -179,6 +179,8 @@ def test_streaks_that_end() -> None:
 
 
 def test_stripes_need_to_be_told_from_motion() -> None:
+    with pytest.raises(GroundshiftError, match="more than the field has"):
+        quality.destripe(made(*waves()), 10.0, wide=100)
     with pytest.raises(GroundshiftError, match="stable ground, or wide="):
         quality.destripe(made(*waves()), 10.0)
 

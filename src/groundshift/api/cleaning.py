@@ -66,7 +66,7 @@ def clean(
         If the input cannot be used, or nothing is to be done.
     """
     found = check(field).compute()
-    ground = None if stable is None else _cells(stable, found)
+    ground = None if stable is None else coregistration.on_cells(stable, found["dx"])
     if how == Cleaning(tolerance=how.tolerance) and back is None:
         raise GroundshiftError("nothing is asked for; choose what to clean, for example median=2")
     if (how.score, how.sigma, how.magnitude) != (None, None, None):
@@ -128,12 +128,6 @@ def clean_stack(
         history = "\n".join(filter(None, [cube.attrs.get("history", ""), history_of(steps)]))
         growing.finish(stack, {"schema": timeseries.CUBE, "history": history})
     return io.open_field(out)
-
-
-def _cells(stable: xr.DataArray | np.ndarray, found: xr.Dataset) -> np.ndarray:
-    if isinstance(stable, xr.DataArray):
-        return coregistration.at_cells(stable, found, 1)
-    return np.asarray(stable)
 
 
 def _told(how: Cleaning) -> str:

@@ -130,6 +130,36 @@ def at_cells(stable: xr.DataArray, image: Any, stride: int) -> np.ndarray:
     return (np.nan_to_num(nearest.values) != 0) & np.isfinite(nearest.values)
 
 
+def on_cells(stable: xr.DataArray | np.ndarray, plane: xr.DataArray) -> np.ndarray:
+    """Return which cells of a plane of results are stable.
+
+    A mask with coordinates is sampled at the cells, wherever it ends; any other has their shape.
+
+    Raises
+    ------
+    GridError
+        If it has another shape, or marks none of the cells.
+    """
+    if isinstance(stable, xr.DataArray) and (
+        stable.odc.crs is not None or (plane.odc.crs is None and stable.shape != plane.shape)
+    ):
+        ground = at_cells(stable, plane, 1)
+    else:
+        values = np.asarray(stable, float)
+        if values.shape != plane.shape:
+            raise GridError(
+                f"the stable mask has shape {values.shape} and the results {plane.shape}; give one "
+                "value per cell, or a mask with coordinates"
+            )
+        ground = np.isfinite(values) & (values != 0)
+    if not ground.any():
+        raise GridError(
+            "the stable mask marks none of the cells; if it should, it lies elsewhere: look at its "
+            "coordinates"
+        )
+    return ground
+
+
 def _choose(plane: Any, ground: np.ndarray | None) -> list[tuple[int, int]]:
     """Choose blocks evenly over the image, among those with stable ground."""
     rows, columns = plane.numblocks

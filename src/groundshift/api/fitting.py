@@ -96,15 +96,15 @@ def fit(  # noqa: PLR0913 - the verb: one keyword for each decision that is the 
     terms += [Acceleration(float(dates.years[-1]) / 2)] if acceleration else []
     terms += [Seasonal()] if seasonal else []
     terms += [Seasonal(0.5)] if half_yearly else []
-    terms += [Step(_year(dates, day)) for day in steps]
-    terms += [Relaxation(_year(dates, day), tau / 365.2422) for day, tau in relaxations]
-    terms += [Afterslip(_year(dates, day), tau / 365.2422) for day, tau in afterslips]
+    terms += [Step(timeseries.since(dates, day)) for day in steps]
+    terms += [Relaxation(timeseries.since(dates, day), tau / 365.2422) for day, tau in relaxations]
+    terms += [Afterslip(timeseries.since(dates, day), tau / 365.2422) for day, tau in afterslips]
     attrs: dict[str, Any] = {}
     planes = [cube[name].variable for name in MOVING]
     if find:
         between = _find(dates, terms, planes, moved)
         attrs["found_step"] = " to ".join(str(day)[:19] for day in between)
-        terms.append(Step(float(np.mean([_year(dates, day) for day in between]))))
+        terms.append(Step(float(np.mean([timeseries.since(dates, day) for day in between]))))
     design_of(dates.network, years, terms)  # complains now, not in a block
     names = names_of(terms)
     count = 4 * len(names) + 1
@@ -152,17 +152,6 @@ def _solved(job: _Job, planes: np.ndarray) -> np.ndarray:
     found = solve(job.network, job.years, job.terms, observed, sigma, noise=job.noise)
     parts = [found.value.flatten(0, 1), found.sigma.flatten(0, 1), found.misfit[None]]
     return torch.cat(parts).float().numpy()
-
-
-def _year(dates: Dates, day: Any) -> float:
-    """Return a date in years since the first one; refuse what lies beyond all dates."""
-    time = np.datetime64(day, "ns")
-    if not dates.times[0] < time <= dates.times[-1]:
-        raise GroundshiftError(
-            f"an event of {np.datetime_as_string(time, unit='D')} is not between the first and "
-            f"the last image ({str(dates.times[0])[:10]} to {str(dates.times[-1])[:10]})"
-        )
-    return float((time - dates.times[0]) / timeseries.YEAR)
 
 
 def _find(

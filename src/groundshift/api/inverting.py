@@ -97,9 +97,7 @@ def invert(
             "track a pair between them, invert each group by itself, or let smoothness link them "
             "with smoothness= and bridge=",
         )
-    events = tuple(
-        float((np.datetime64(each, "ns") - dates.times[0]) / timeseries.YEAR) for each in breaks
-    )
+    events = tuple(timeseries.since(dates, each) for each in breaks)
     how = Inversion(loss, smoothness, events, bridge)
     steps = [f"invert: {len(dates.network.pairs)} pairs of {len(dates.times)} dates"]
     years = torch.from_numpy(dates.years)

@@ -7,8 +7,9 @@ import numpy as np
 import torch
 import xarray as xr
 
+from groundshift.api import coregistration
 from groundshift.api.cubes import flat
-from groundshift.errors import GridError, GroundshiftError
+from groundshift.errors import GroundshiftError
 from groundshift.grid.motion import NMAD
 from groundshift.inversion import Network, image_noise
 from groundshift.inversion import invert as solve
@@ -34,13 +35,7 @@ class Stable(NamedTuple):
 
 def of_stable(cube: xr.Dataset, stable: xr.DataArray | np.ndarray) -> Stable:
     """Read the stable ground of all pairs."""
-    ground = np.asarray(stable)
-    if ground.shape != cube["dx"].shape[1:]:
-        raise GridError(
-            f"the stable mask has shape {ground.shape} and the pairs {cube['dx'].shape[1:]}; give "
-            "one value per cell"
-        )
-    inside = np.isfinite(ground) & (ground != 0)
+    inside = coregistration.on_cells(stable, cube["dx"].isel(pair=0))
     count = int(inside.sum())
     some = np.unique(np.linspace(0, count - 1, min(count, LOOKED_AT)).round().astype(int))
     medians = np.full((2, cube.sizes["pair"]), np.nan, np.float32)

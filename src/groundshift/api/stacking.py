@@ -121,7 +121,8 @@ def stack(  # noqa: PLR0913 - the verb: one keyword for each decision that is th
     if out.suffix != ".zarr":
         raise OutputError(f"{out} must end in .zarr; a stack of pairs is a folder")
     taken = _dated([labelled(image, f"image {k + 1}") for k, image in enumerate(images)])
-    kind = _radiometry(taken, radiometry)
+    readable = _readable(taken)
+    kind = _radiometry(readable, radiometry)
     how = method(matcher, kind, search=search, stride=stride)
     times = np.array([time_of(image) for image in taken])
     if pairs is not None:
@@ -149,7 +150,7 @@ def stack(  # noqa: PLR0913 - the verb: one keyword for each decision that is th
         ready = Prepared(detected, onto, begun.folder / "images")
         settings = {"memory": memory, "device": device}
         job = _Job(begun, dates, ready, how, coregister, ground, settings)
-        aliasing(max(kinds.speckle_bandwidth(image, kind) for image in (taken[0], taken[-1])))
+        aliasing(max(kinds.speckle_bandwidth(image, kind) for image in (readable[0], readable[-1])))
         _measure(job, report)
         _finish(job, kind)
     return io.open_field(out)
@@ -186,6 +187,22 @@ def _dated(images: list[xr.DataArray]) -> list[xr.DataArray]:
                 "(gdalbuildvrt) if they show neighbouring ground"
             )
     return ordered
+
+
+def _readable(images: list[xr.DataArray]) -> list[xr.DataArray]:
+    """Return the images of which a sample can be read; those of which none can lose their pairs."""
+    found, last = [], None
+    for image in images:
+        try:
+            kinds.windows_of(image)
+        except ImageError as error:
+            log.warning("%s; its pairs will be left out", error)
+            last = error
+        else:
+            found.append(image)
+    if last is not None and len(found) < 2:
+        raise last
+    return found
 
 
 def _radiometry(images: Sequence[xr.DataArray], given: str | None) -> str:
@@ -256,7 +273,7 @@ def _measure(job: _Job, report: Callable[[Progress], None] | None) -> None:
         except OutputError:
             raise
         except Exception as error:
-            failed = f"{type(error).__name__}: {error}"
+            failed = str(error) if isinstance(error, GroundshiftError) else repr(error)
             log.warning("pair %d is left out: %s", number + 1, failed)
             growing.fail(job.stack, number, failed)
         taken = time.monotonic() - began
@@ -296,7 +313,8 @@ def _finish(job: _Job, kind: str) -> None:
     if not records:
         reasons = [record["failed"] for record in job.stack.records().values()]
         raise GroundshiftError(
-            f"none of {job.stack.pairs} pairs could be measured; the first: {reasons[0]}"
+            f"none of {job.stack.pairs} pairs could be measured; the first: {reasons[0]}; all get "
+            "the grid of the earliest image, or that of another with grid="
         )
     lost = job.stack.pairs - len(records)
     steps = [f"stack: {len(records)} pairs of {len(job.dates.times)} images"]
@@ -307,6 +325,7 @@ def _finish(job: _Job, kind: str) -> None:
             "title": "Ground displacement of many pairs",
             "schema": timeseries.CUBE,
             "radiometry": kind,
+            "failed": lost,
             "history": history_of(steps),
         },
     )

@@ -161,8 +161,10 @@ def stack(result: xr.Dataset) -> list[str]:
     dates = timeseries.dates_of(result)
     days = [np.datetime_as_string(time, unit="D") for time in dates.times[[0, -1]]]
     rows, columns = result.sizes["y"], result.sizes["x"]
+    lost = int(result.attrs.get("failed", 0))
     return [
         f"pairs       {result.sizes['pair']} of {len(dates.times)} dates, {days[0]} to {days[1]}",
+        *([f"left out    {lost} pairs, which the same command tries again"] if lost else []),
         f"cells       {rows} x {columns}",
         *_matcher(result),
     ]

@@ -144,7 +144,7 @@ def stack(  # noqa: PLR0913 - one option for each decision that is the user's
 
 def _tell(said: Any) -> None:
     days = " to ".join(str(each)[:10] for each in (said.reference, said.secondary))
-    found = f"failed: {said.failed}" if said.failed else f"measured {said.share:.1%}"
+    found = "left out" if said.failed else f"measured {said.share:.1%}"
     typer.echo(
         f"pair {said.done:>4} of {said.pairs}: {days}, {found}, {clock(said.seconds)}; "
         f"{clock(said.left)} to go"

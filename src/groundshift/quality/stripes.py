@@ -50,6 +50,11 @@ def destripe(
             "cells across which motion is smooth"
         )
     both = planes(field)
+    if wide is not None and wide > min(both[0].shape):
+        raise GroundshiftError(
+            f"wide={wide:g} is more than the field has ({both[0].shape[0]} x {both[0].shape[1]} "
+            "cells), so that all motion would pass for stripes; give fewer cells"
+        )
     rows, columns = np.indices(both[0].shape)
     angle = np.deg2rad(direction)
     along = columns * np.sin(angle) - rows * np.cos(angle)
