@@ -151,6 +151,23 @@ def test_files_of_gnss_and_of_instruments(tmp_path: Path) -> None:
     assert high.direction == pytest.approx((0, -1, 0), abs=1e-9)
 
 
+def test_a_table_may_know_nothing_of_up(tmp_path: Path, series: xr.Dataset) -> None:
+    near, lines = station("NEAR", 4, 5), ["station,time,longitude,latitude,east,north"]
+    for day, (east, north, _) in zip(near.times, near.values, strict=True):
+        lines.append(f"NEAR,{day},{near.longitude},{near.latitude},{east},{north}")
+    (tmp_path / "a.csv").write_text("\n".join(lines))
+    found = stations.compare(series, read_stations([str(tmp_path / "a.csv")]))
+    assert [one.component for one in found] == ["east", "north"]
+    assert max(one.rmse for one in found) < 0.1
+
+
+def test_what_cannot_be_compared_is_said(series: xr.Dataset) -> None:
+    with pytest.raises(GroundshiftError, match="is no series"):
+        stations.compare(series.isel(time=0), [station("NEAR", 4, 5)])
+    with pytest.raises(GroundshiftError, match="is not among those given"):
+        stations.compare(series, [station("NEAR", 4, 5)], relative="FAR")
+
+
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [

@@ -131,7 +131,9 @@ def stack(  # noqa: PLR0913 - the verb: one keyword for each decision that is th
         chosen = _chosen(times, following, longest, shortest, annual)
     dates = Dates(times, Network(len(times), chosen))
     if not bridge:
-        timeseries.check_linked(dates, "choose more pairs with following=, longest= or annual=")
+        more = "choose more pairs with following=, longest= or annual="
+        given = "add pairs that link them, or let the stack fall apart with bridge="
+        timeseries.check_linked(dates, more if pairs is None else given)
     first = taken[0] if grid is None else labelled(grid, "grid")
     onto = kinds.detect(first.assign_attrs(radiometry=kind))
     ground = None if stable is None else coregistration.mask(stable, first)

@@ -11,8 +11,8 @@ from groundshift.errors import GroundshiftError
 from groundshift.stations import Station
 
 COLUMNS = (
-    "station, time, longitude, latitude, and east, north, up, or displacement, azimuth; metres, "
-    "degrees clockwise from north; optional: sigma_east, sigma_north, sigma_up, sigma, plunge"
+    "station, time, longitude, latitude, and east, north, or displacement, azimuth; metres, "
+    "degrees clockwise from north; optional: up, sigma_east, sigma_north, sigma_up, sigma, plunge"
 )
 
 
@@ -93,7 +93,9 @@ def _station(name: str, rows: list[dict[str, Any]]) -> Station:
         values = readings[:, None] * np.array(direction)
         sigma = np.repeat(_column(rows, "sigma", missing=True)[:, None], 3, 1)
     else:
-        values = np.stack([_column(rows, key) for key in ("east", "north", "up")], 1)
+        values = np.stack(
+            [_column(rows, key, missing=key == "up") for key in ("east", "north", "up")], 1
+        )
         sigma = np.stack(
             [_column(rows, f"sigma_{key}", missing=True) for key in ("east", "north", "up")], 1
         )
