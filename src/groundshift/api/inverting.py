@@ -74,7 +74,8 @@ def invert(
     -------
     xr.Dataset
         A series (:mod:`groundshift.timeseries`): ``dx, dy, sigma_dx, sigma_dy`` of each date,
-        ``misfit`` and the number of ``pairs`` that counted. Lazy. The attributes
+        ``misfit`` (at least 1 where pairs know their sigma, which residuals may only widen) and the
+        number of ``pairs`` that counted. Lazy. The attributes
         ``image_noise_x, image_noise_y`` have what standard deviations know of images, metres for
         each date, and ``together`` the share of the pairs' variance that closes
         (:mod:`groundshift.inversion.together`), found, without stable ground, where residuals are
