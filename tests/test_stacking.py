@@ -251,7 +251,7 @@ def test_pairs_that_are_asked_for(files: list[Path], tmp_path: Path) -> None:
         ("2020-01-19", "2020-02-12"),
     ]
     assert pairs_of("c", pairs=given) == ((0, 1), (0, 2), (1, 3))
-    with pytest.raises(GroundshiftError, match=r"no pair links these 2 groups.*add pairs that link them.*bridge="):
+    with pytest.raises(GroundshiftError, match=r"no pair links these 2 groups.*add pairs.*bridge="):
         pairs_of("d", pairs=[("2020-01-07", "2020-01-19"), ("2020-01-31", "2020-02-12")])
     with pytest.raises(GroundshiftError, match="no pairs are left"):
         pairs_of("e", following=1, shortest=30)
