@@ -28,19 +28,25 @@ def write_pair(folder: Path) -> list[str]:
     """Write both images block by block: one periodic texture and its moved twin, repeated."""
     waves = Waves((3.0, 3.0), (float(BLOCK), float(BLOCK)), direction=(0.0, np.pi / 2))
     pair = moved_texture(BLOCK, 401, waves)
-    names = []
-    for name, image in zip(("a.tif", "b.tif"), pair[:2], strict=True):
-        values = image.numpy()
-        profile = {"driver": "GTiff", "width": SIZE, "height": SIZE, "count": 1, "tiled": True}
-        profile |= {"blockxsize": 512, "blockysize": 512, "dtype": "float32", "bigtiff": "yes"}
-        profile |= {"crs": "EPSG:32633", "transform": rasterio.Affine(10, 0, 5e5, 0, -10, 6e6)}
-        with rasterio.open(folder / name, "w", **profile) as file:
-            for top in range(0, SIZE, BLOCK):
-                for left in range(0, SIZE, BLOCK):
-                    rows, columns = min(BLOCK, SIZE - top), min(BLOCK, SIZE - left)
-                    file.write(values[:rows, :columns], 1, window=Block(left, top, columns, rows))
-        names.append(str(folder / name))
-    return names
+    names = ("a.tif", "b.tif")
+    return [
+        repeated(folder / name, image.numpy(), (SIZE, SIZE))
+        for name, image in zip(names, pair[:2], strict=True)
+    ]
+
+
+def repeated(path: Path, values: np.ndarray, shape: tuple[int, ...]) -> str:
+    """Write an image over and over, block by block, as a GeoTIFF of some rows and columns."""
+    height, width = shape
+    profile = {"driver": "GTiff", "width": width, "height": height, "count": 1, "tiled": True}
+    profile |= {"blockxsize": 512, "blockysize": 512, "dtype": "float32", "bigtiff": "yes"}
+    profile |= {"crs": "EPSG:32633", "transform": rasterio.Affine(10, 0, 5e5, 0, -10, 6e6)}
+    with rasterio.open(path, "w", **profile) as file:
+        for top in range(0, height, BLOCK):
+            for left in range(0, width, BLOCK):
+                rows, columns = min(BLOCK, height - top), min(BLOCK, width - left)
+                file.write(values[:rows, :columns], 1, window=Block(left, top, columns, rows))
+    return str(path)
 
 
 def resident(root: int) -> float:

@@ -8,18 +8,15 @@ import tempfile
 import time
 from pathlib import Path
 
-import rasterio
 import torch
-from rasterio.windows import Window as Block
 
-from benchmarks.memory import resident
+from benchmarks.memory import BLOCK, repeated, resident
 from benchmarks.report import Table, Value
 from groundshift.synth import sentinel1
 from groundshift.synth.motions import Constant
 from groundshift.synth.radar import Surface, acquire
 
 SHAPE = tuple(map(int, os.environ.get("GROUNDSHIFT_BENCHMARK_SCENE", "17000x25000").split("x")))
-BLOCK = 1024
 METHODS = {
     "net": ("--memory", "3GiB"),
     "Pearson 9": ("--estimator", "pearson", "--window", "9", "--memory", "3GiB"),
@@ -41,19 +38,12 @@ def write_pair(folder: Path) -> list[str]:
     gamma = torch.linspace(0, 1, n).expand(n, n)
     surface = Surface(gamma, one, one, one * 0j)
     pair = acquire(radar, surface, Constant(), BLOCK, torch.Generator().manual_seed(1))
-    names = []
-    for name, image in (("S1_20200207.tif", pair.reference), ("S1_20200219.tif", pair.secondary)):
-        values, (height, width) = image.numpy(), SHAPE
-        profile = {"driver": "GTiff", "width": width, "height": height, "count": 1, "tiled": True}
-        profile |= {"blockxsize": 512, "blockysize": 512, "dtype": "float32", "bigtiff": "yes"}
-        profile |= {"crs": "EPSG:32633", "transform": rasterio.Affine(10, 0, 5e5, 0, -10, 6e6)}
-        with rasterio.open(folder / name, "w", **profile) as file:
-            for top in range(0, height, BLOCK):
-                for left in range(0, width, BLOCK):
-                    rows, columns = min(BLOCK, height - top), min(BLOCK, width - left)
-                    file.write(values[:rows, :columns], 1, window=Block(left, top, columns, rows))
-        names.append(str(folder / name))
-    return names
+    names = ("S1_20200207.tif", "S1_20200219.tif")
+    images = (pair.reference, pair.secondary)
+    return [
+        repeated(folder / name, image.numpy(), SHAPE)
+        for name, image in zip(names, images, strict=True)
+    ]
 
 
 def measured(images: list[str], out: Path, options: tuple[str, ...]) -> list[Value]:
