@@ -67,6 +67,8 @@ def test_options_reach_the_verb(
         "--no-quicklook",
         "--image-noise",
         "0.2",
+        "--max-closure",
+        "2.5",
     )
     assert run("invert", *files, tmp_path / "history.zarr", *options, *more) == 0
     ground = np.asarray(asked.pop("stable"))
@@ -78,6 +80,7 @@ def test_options_reach_the_verb(
         "smoothness": 3.0,
         "breaks": ["2020-02-01", "2020-03-01"],
         "bridge": True,
+        "max_closure": 2.5,
         "memory": 2 << 30,
     }
 

@@ -64,6 +64,40 @@ def test_a_history_follows_from_pairs_and_sigma_holds() -> None:
     assert "15 pairs of 6 dates" in series.attrs["history"]
 
 
+def test_cells_whose_triangles_do_not_close_are_left_out_if_asked() -> None:
+    parts = fields()
+    rng = np.random.default_rng(5)
+    for part in parts:
+        part["dx"][:6] += rng.normal(0, 100 * NOISE, (6, 30)).astype(np.float32)
+    whole = groundshift.invert(parts).compute()
+    assert float((whole.closure[6:] ** 2).mean()) == pytest.approx(1, abs=0.05)
+    assert float(whole.closure[:6].min()) > 1.5
+    some = groundshift.invert(parts, max_closure=1.9).compute()
+    out = whole.closure.values > 1.9
+    assert 0.9 < out[:6].mean() <= 1
+    assert not out[6:].any()
+    for name in timeseries.MOVING:
+        assert np.array_equal(np.isnan(some[name].values), np.broadcast_to(out, some[name].shape))
+    assert np.array_equal(some.dx.values[:, 6:], whole.dx.values[:, 6:])
+    assert any(line.startswith("closure ") for line in report.series(whole))
+    with pytest.raises(GroundshiftError, match=r"max_closure=0 cannot be used"):
+        groundshift.invert(parts, max_closure=0)
+    blind = [part.assign({k: part[k] * np.nan for k in ("sigma_dx", "sigma_dy")}) for part in parts]
+    with pytest.raises(GroundshiftError, match="pairs that know theirs"):
+        groundshift.invert(blind, max_closure=2)
+    assert groundshift.invert(blind).closure.isnull().all()
+
+
+def test_dates_of_which_nothing_was_measured_are_named(caplog: pytest.LogCaptureFixture) -> None:
+    parts = fields()
+    for part, pair in zip(parts, PAIRS, strict=True):
+        if 3 in pair:
+            part["dx"][:] = np.nan
+    found = groundshift.invert(parts)
+    assert "no pair measured anything of 2020-02-22" in caplog.text
+    assert bool(found.dx.isel(time=3).isnull().all())
+
+
 def test_order_and_direction_of_pairs_do_not_matter() -> None:
     straight = positions(groundshift.invert(fields(), loss="none"))
     turned = fields(tuple((j, i) if (i + j) % 2 else (i, j) for i, j in PAIRS[::-1]), noise=1e-6)

@@ -45,6 +45,10 @@ ATTRS: dict[str, dict[str, str]] = {
         "long_name": "standard deviation of the residuals of the pairs in units of sigma",
         "units": "1",
     },
+    "closure": {
+        "long_name": "root mean square misfit of triangles of pairs in units of sigma, at most 3",
+        "units": "1",
+    },
     "pairs": {"long_name": "number of pairs that were measured and not left out", "units": "1"},
     "time": {"long_name": "date", "standard_name": "time"},
     "reference_time": {"long_name": "reference date, at which displacement is 0"},
@@ -52,7 +56,7 @@ ATTRS: dict[str, dict[str, str]] = {
 """Attributes of every variable of a series. Without a CRS metres are pixels."""
 MOVING = ("dx", "dy", "sigma_dx", "sigma_dy")
 """Those with a date."""
-STILL = ("misfit", "pairs")
+STILL = ("misfit", "closure", "pairs")
 
 
 class Dates(NamedTuple):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from groundshift.inversion import Network
-from groundshift.inversion.closure import closure, triangles
+from groundshift.inversion.closure import closing, closure, triangles, ways_around
 
 FOUR = Network(4, tuple(combinations(range(4), 2)))
 
@@ -67,3 +67,39 @@ def test_what_was_not_measured_closes_nothing() -> None:
     assert bool(closure(FOUR, observed, sigma).misfit[2].isnan())
     chain = Network(3, ((0, 1), (1, 2)))
     assert math.isnan(float(closure(chain, observed[:2], sigma[:2]).pairs[0]))
+
+
+def test_each_pair_is_led_around_once_by_the_date_near_its_middle() -> None:
+    network = Network(6, tuple(combinations(range(6), 2)))
+    found = ways_around(network)
+    assert len(found) == len(network.pairs) - 5
+    for first, second, long in found:
+        i, j = network.pairs[first[0]]
+        assert (j, network.pairs[second[0]][1], i) == (
+            network.pairs[second[0]][0],
+            network.pairs[long[0]][1],
+            network.pairs[long[0]][0],
+        )
+        assert abs(j - sum(network.pairs[long[0]]) / 2) <= 0.5
+
+
+def test_what_pixels_close_to_is_what_sigma_promises() -> None:
+    around = ways_around(FOUR)
+    observed, sigma = stack(FOUR, 0.2, 20_000)
+    found = closing(around, observed, sigma)
+    assert float(found.pow(2).mean()) == pytest.approx(1, abs=0.01)
+    twice = closing(around, observed, 2 * sigma)
+    assert float(twice.pow(2).mean()) == pytest.approx(0.25 / 0.995, abs=0.01)
+    wild = observed.clone()
+    wild[:, :, :100] += 50 * torch.randn(6, 2, 100, generator=torch.Generator().manual_seed(2))
+    assert float(closing(around, wild, sigma)[:100].min()) > 2
+    assert torch.equal(closing(around, wild, sigma)[100:], found[100:])
+
+
+def test_pixels_without_a_triangle_do_not_tell() -> None:
+    observed, sigma = stack(FOUR, 0.2, 3)
+    observed[[1, 2, 4], :, 0] = torch.nan  # what is left is a chain
+    found = closing(ways_around(FOUR), observed, sigma)
+    assert math.isnan(found[0])
+    assert bool(torch.isfinite(found[1:]).all())
+    assert bool(closing([], observed, sigma).isnan().all())

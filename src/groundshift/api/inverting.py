@@ -14,22 +14,26 @@ from groundshift import timeseries
 from groundshift.api.cubes import flat, map_cells, sample
 from groundshift.api.inputs import history_of
 from groundshift.api.stable import attrs_of, noise_to_use, of_stable
+from groundshift.errors import GroundshiftError
 from groundshift.inversion import (
     Inversion,
     Network,
     chains,
+    closing,
     expectation,
     share_together,
+    ways_around,
     with_chains,
     with_images,
 )
 from groundshift.inversion import invert as solve
+from groundshift.inversion.closure import Triangle
 from groundshift.timeseries import MOVING, STILL
 
 log = logging.getLogger(__name__)
 
 
-def invert(
+def invert(  # noqa: PLR0913 - the verb: one keyword for each decision that is the user's
     pairs: xr.Dataset | Sequence[xr.Dataset],
     *,
     reference: Any = None,
@@ -39,6 +43,7 @@ def invert(
     smoothness: float | None = None,
     breaks: Sequence[Any] = (),
     bridge: bool = False,
+    max_closure: float | None = None,
     memory: int | None = None,
 ) -> xr.Dataset:
     """Turn displacements of pairs into the displacement at each date.
@@ -67,6 +72,8 @@ def invert(
         Dates of events, at which the ground may jump: nothing is smoothed across.
     bridge
         Let smoothness link dates that pairs do not.
+    max_closure
+        Leave out cells whose triangles of pairs close worse, in units of sigma: see ``closure``.
     memory
         Budget in bytes for the working memory; by default a safe fraction of what is free.
 
@@ -74,10 +81,12 @@ def invert(
     -------
     xr.Dataset
         A series (:mod:`groundshift.timeseries`): ``dx, dy, sigma_dx, sigma_dy`` of each date,
-        ``misfit`` (at least 1 where pairs know their sigma, which residuals may only widen) and the
-        number of ``pairs`` that counted. Lazy. The attributes
-        ``image_noise_x, image_noise_y`` have what standard deviations know of images, metres for
-        each date, and ``together`` the share of the pairs' variance that closes
+        ``misfit`` (at least 1 where pairs know their sigma, which residuals may only widen),
+        ``closure`` of triangles of all pairs that were measured
+        (:func:`groundshift.inversion.closing`: 1 where sigma is right, less where errors close,
+        towards 3 where mismatches are many) and the number of ``pairs`` that counted. Lazy. The
+        attributes ``image_noise_x, image_noise_y`` have what standard deviations know of images,
+        metres for each date, and ``together`` the share of the pairs' variance that closes
         (:mod:`groundshift.inversion.together`), found, without stable ground, where residuals are
         less than half of what sigma promises; but for these they take pairs as independent. With
         smoothness, which also evens that out, they are upper bounds.
@@ -113,11 +122,18 @@ def invert(
     some = sample(planes)
     some[:2] -= moved[:, :, None, None]
     known = bool(np.isfinite(some[2:]).any())
+    if max_closure is not None and not (known and max_closure > 0):
+        raise GroundshiftError(
+            f"max_closure={max_closure:g} cannot be used: it is a number above 0 of standard "
+            "deviations, for pairs that know theirs"
+        )
+    _warn_of_empty(dates, some)
     if not known:
         log.warning("no pair knows its sigma: all count alike, and errors follow from residuals")
     how = replace(how, expected=_expectation(dates.network, years, some, how, known=known))
     count = len(MOVING) * len(dates.times) + len(STILL)
-    job = _Job(dates.network, years, day, how, known, moved, noise)
+    around = ways_around(dates.network) if known else []
+    job = _Job(dates.network, years, day, how, known, moved, noise, around, max_closure)
     if known and ground is None:  # which tells errors that close, and all others of images
         job = _with_closing(job, some)
     solved = map_cells(partial(_solved, job), planes, count, memory)
@@ -163,6 +179,9 @@ class _Job(NamedTuple):
     """What is taken from each pair, ``(2, pairs)``."""
     noise: torch.Tensor
     """Of whole images, ``(dates, 2)``."""
+    around: list[Triangle]
+    """Triangles that tell how well each cell closes."""
+    max_closure: float | None
     closing: _Closing = _Closing()
 
 
@@ -192,14 +211,35 @@ def _solved(job: _Job, planes: np.ndarray) -> np.ndarray:
         how=job.how,
     )
     counted = (found.kept > 0).sum(0)
+    closes = closing(job.around, observed, sigma)
     promised = found.sigma
     if share := job.closing.share:
         typical, chain = job.closing.typical, job.closing.chain
         promised = with_chains(promised, sigma, typical, chain, share)
     sigma = with_images(promised, job.noise, job.reference)
     parts = [found.position[:, 0], found.position[:, 1], sigma[:, 0], sigma[:, 1]]
-    whole = torch.cat([*parts, found.misfit[None], counted[None].to(observed.dtype)])
+    if job.max_closure is not None:
+        parts = [torch.where(closes > job.max_closure, torch.nan, part) for part in parts]
+    still = (found.misfit, closes, counted.to(observed.dtype))
+    whole = torch.cat([*parts, torch.stack(still)])
     return whole.float().numpy()
+
+
+def _warn_of_empty(dates: timeseries.Dates, some: np.ndarray) -> None:
+    """Say which dates have nothing in cells where others have."""
+    measured = np.isfinite(some[0]).any((1, 2))
+    first, second = (each.numpy() for each in dates.network.ends())
+    told = np.bincount(
+        np.concatenate([first[measured], second[measured]]), minlength=len(dates.times)
+    )
+    if measured.any() and (empty := dates.times[told == 0]).size:
+        named = ", ".join(str(np.datetime_as_string(day, unit="D")) for day in empty[:5])
+        log.warning(
+            "no pair measured anything of %s%s in the places that were looked at: there is likely "
+            "nothing in the result for these dates",
+            named,
+            "" if empty.size <= 5 else f" and {empty.size - 5} more",
+        )
 
 
 def _expectation(

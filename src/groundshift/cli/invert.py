@@ -86,6 +86,14 @@ def invert(  # noqa: PLR0913 - one option for each decision that is the user's
     bridge: Annotated[
         bool, typer.Option("--bridge", help="Let smoothness link dates that no pair does.")
     ] = False,
+    max_closure: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SIGMAS",
+            help="Leave out cells whose triangles of pairs close worse than that: 1 is what sigma "
+            "promises, 3 is nothing at all. Default: none are.",
+        ),
+    ] = None,
     bands: Bands = None,
     memory: Memory = None,
     quicklook: Quicklook = True,
@@ -123,6 +131,7 @@ def invert(  # noqa: PLR0913 - one option for each decision that is the user's
         "smoothness": smoothness,
         "breaks": breaks or [],
         "bridge": bridge,
+        "max_closure": max_closure,
     }
     result = api.invert(
         open_pairs(paths, bands),

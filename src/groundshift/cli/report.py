@@ -95,7 +95,7 @@ def series(result: xr.Dataset) -> list[str]:
     times = result["time"].values
     last = 0 if result["time"].values[-1] == result["reference_time"].values else -1
     names = [*timeseries.MOVING]
-    thin = _thinned(result[[*names, "misfit"]].isel(time=last))[0].compute()
+    thin = _thinned(result[[*names, "misfit", "closure"]].isel(time=last))[0].compute()
     moved = np.hypot(thin.dx.values, thin.dy.values)
     known = np.isfinite(moved)
     rows, columns = result.sizes["y"], result.sizes["x"]
@@ -115,14 +115,15 @@ def series(result: xr.Dataset) -> list[str]:
     sigma = np.hypot(thin.sigma_dx.values, thin.sigma_dy.values)[known] / np.sqrt(2)
     if np.isfinite(sigma).any():
         lines.append(f"sigma       median {np.nanmedian(sigma):.2g} {unit} of each component")
-    if np.isfinite(thin.misfit.values).any():
-        typical = np.nanmedian(thin.misfit.values)
-        lines.append(f"misfit      median {typical:.2f} times what sigma promises")
-        if share := float(result.attrs.get("together", 0)):
-            lines.append(
-                f"together    {share:.0%} of what pairs promise closes around triangles: they err "
-                "together, and\n            sigma takes it as that of a chain of pairs"
-            )
+    for name in ("misfit", "closure"):
+        if np.isfinite(thin[name].values).any():
+            typical = np.nanmedian(thin[name].values)
+            lines.append(f"{name:<12}median {typical:.2f} times what sigma promises")
+    if share := float(result.attrs.get("together", 0)):
+        lines.append(
+            f"together    {share:.0%} of what pairs promise closes around triangles: they err "
+            "together, and\n            sigma takes it as that of a chain of pairs"
+        )
     return lines
 
 

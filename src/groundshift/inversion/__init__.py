@@ -4,6 +4,7 @@ A pair ``(i, j)`` measures ``u[j] - u[i]``, where ``u`` is where the ground is a
 """
 
 from groundshift.inversion.agreement import agree
+from groundshift.inversion.closure import closing, ways_around
 from groundshift.inversion.expected import expectation
 from groundshift.inversion.images import image_noise, with_images
 from groundshift.inversion.network import Network
@@ -19,10 +20,12 @@ __all__ = [
     "Network",
     "agree",
     "chains",
+    "closing",
     "expectation",
     "image_noise",
     "invert",
     "share_together",
+    "ways_around",
     "with_chains",
     "with_images",
 ]

@@ -14,6 +14,11 @@ from groundshift.inversion.network import Network
 
 Side = tuple[int, int]
 """Number of a pair, and 1, or -1 where it is walked backward."""
+Triangle = tuple[Side, Side, Side]
+LIMIT = 3.0
+"""Standard deviations as which a triangle of :func:`closing` counts at most."""
+NORMAL = 0.995
+"""Mean square of normal numbers of which none counts as more than `LIMIT`."""
 
 
 class Closure(NamedTuple):
@@ -30,7 +35,7 @@ class Closure(NamedTuple):
     lean to one side, as they do towards 0 once images have little in common."""
 
 
-def triangles(network: Network) -> list[tuple[Side, Side, Side]]:
+def triangles(network: Network) -> list[Triangle]:
     """List the triangles: two sides one after the other, and backward the one that does both."""
     numbers: dict[tuple[int, int], Side] = {}
     for m, (i, j) in enumerate(network.pairs):
@@ -43,6 +48,46 @@ def triangles(network: Network) -> list[tuple[Side, Side, Side]]:
         for k in near[j]
         if i < j < k and (i, k) in numbers
     ]
+
+
+def ways_around(network: Network) -> list[Triangle]:
+    """List one triangle for each pair that two others lead around: by the date near its middle."""
+    found: dict[int, tuple[float, Triangle]] = {}
+    for triangle in triangles(network):
+        (first, _), _, (long, _) = triangle
+        between = (set(network.pairs[first]) - set(network.pairs[long])).pop()
+        off = abs(between - sum(network.pairs[long]) / 2)
+        if long not in found or off < found[long][0]:
+            found[long] = off, triangle
+    return [triangle for _, triangle in found.values()]
+
+
+def closing(around: list[Triangle], observed: Tensor, sigma: Tensor) -> Tensor:
+    """Measure how well triangles of each pixel close, in memory of a few times its pairs.
+
+    Parameters
+    ----------
+    around
+        The triangles, as :func:`ways_around` gives them.
+    observed, sigma
+        ``(pairs, components, pixels)``; NaN is not measured.
+
+    Returns
+    -------
+    Tensor
+        Root mean square of the misfit over its standard deviation, each taken as 3 at most so that
+        a few mismatches do not decide, ``(pixels,)``: 1 where sigma is right, towards 3 where
+        nothing closes; NaN without a triangle.
+    """
+    if not around:
+        return observed.new_full(observed.shape[2:], torch.nan)
+    misfit = variance = observed.new_zeros(())
+    for sides in zip(*around, strict=True):
+        numbers, signs = zip(*sides, strict=True)
+        misfit = misfit + observed[list(numbers)] * observed.new_tensor(signs)[:, None, None]
+        variance = variance + sigma[list(numbers)] ** 2
+    squares = (misfit**2 / variance).clamp(max=LIMIT**2)
+    return (squares.nanmean((0, 1)) / NORMAL).sqrt()
 
 
 def closure(network: Network, observed: Tensor, sigma: Tensor) -> Closure:
