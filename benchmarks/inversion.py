@@ -24,6 +24,8 @@ NOISE, FAR, WRONG, GONE = 0.3, 10.0, 0.1, 0.1
 """Metres of noise, and of mismatches at most; shares of pairs that are mismatched, and missing."""
 STEP, EVENT = 5.0, 50
 """Metres of a jump, and the date before which it comes."""
+AFTER, SOON = 2.0, 20.0
+"""Metres of afterslip in each e-fold of time, and days within which it sets in."""
 RATE = 20.0
 SHARES = (0.9945, 1.96)
 PEERS = os.environ.get("GROUNDSHIFT_BENCHMARK_PEERS")
@@ -33,7 +35,8 @@ TEXT = f"""{DATES} dates at random within {SPAN:.0f} days, {PAIRS} pairs: each d
 that follow it, and {PAIRS - 3 * DATES + 6} long ones; {SIDE} x {SIDE} px that move steadily (5 m a
 year) and with the season (up to 2 m), each as it likes. Noise of {NOISE} m in each pair; a tenth of
 the pairs are mismatches of up to {FAR:.0f} m in each component, a tenth more is missing ("gaps"),
-or all ground jumps by {STEP:.0f} m at a time that nobody knows ("step"). Errors are of the position
+or all ground jumps by {STEP:.0f} m at a time that nobody knows ("step"), and goes on by
+{AFTER:.0f} m times log(1 + days / {SOON:.0f}) ("afterslip"). Errors are of the position
 at each date since the first one, and of the share of dates that is measured. "Known" is least
 squares without the mismatched pairs, which nobody has. Seconds are of the processor, in one thread,
 for the whole image, of one component or two; the median of three runs. Those of other packages are
@@ -99,11 +102,21 @@ def tables() -> list[Table]:
     torch.set_num_threads(1)
     network, years = stack()
     rows: list[list[Value]] = []
-    for case in ("mismatches", "mismatches and gaps", "mismatches and a step"):
+    for case in (
+        "mismatches",
+        "mismatches and gaps",
+        "mismatches and a step",
+        "mismatches, a step and afterslip",
+    ):
         generator = torch.Generator().manual_seed(2)
         position = truth(years, 2, generator).double()
-        if case.endswith("step"):
+        shaken = " a step" in case
+        if shaken:
             position[EVENT:] += STEP
+        if case.endswith("afterslip"):
+            day = float(years[EVENT - 1 : EVENT + 1].mean())
+            since = (years[EVENT:, None, None] - day) * 365.25
+            position[EVENT:] += AFTER * torch.log1p(since / SOON)
         observed, wrong = measured(network, position, generator)
         if case.endswith("gaps"):
             gone = torch.rand(wrong.shape, generator=generator) < GONE
@@ -112,7 +125,7 @@ def tables() -> list[Table]:
         for name, how in HOW.items():
             found = invert(network, years, observed, sigma, how=how)
             rows.append([case, name, *scores(found, position)])
-        if case.endswith("step"):
+        if shaken:
             day = float(years[EVENT - 1 : EVENT + 1].mean())
             told = replace(HOW[f"tukey, smoothness {RATE:.0f}"], breaks=(day,))
             found = invert(network, years, observed, sigma, how=told)
