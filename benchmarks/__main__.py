@@ -34,6 +34,7 @@ NAMES = (
     "memory",
     "cubes",
     "scenes",
+    "kilauea",
     "moreno",
     "real",
     "real_coherence",
@@ -44,7 +45,7 @@ def main() -> None:
     """Run what was asked for and write the results."""
     from benchmarks.report import write
 
-    names = sys.argv[1:] or NAMES[:-12]
+    names = sys.argv[1:] or NAMES[:-13]
     if unknown := set(names) - set(NAMES):
         sys.exit(f"no benchmark is called {', '.join(sorted(unknown))}; use {', '.join(NAMES)}")
     for name in names:

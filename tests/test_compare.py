@@ -202,6 +202,7 @@ def test_displacement_along_a_line_of_sight(tmp_path: Path) -> None:
     assert [str(day)[:10] for day in seen.time.values] == [str(day)[:10] for day in TIMES]
     found = stations.compare(seen, [station(f"S{k}", 3 * k, 4 * k, k) for k in range(5)])
     assert {one.component for one in found} == {"los"}
+    assert all(np.isnan([one.within_68, one.within_95]).all() for one in found)
     assert max(one.rmse for one in found) < 0.05
     with pytest.raises(ImageError, match="has the length"):
         open_los(los_files(tmp_path), "1,1,1")

@@ -56,7 +56,8 @@ class Agreement(NamedTuple):
     sigma_velocity: float
     """Standard deviation of the difference of both velocities, from the scatter of differences."""
     within_68: float
-    """Share of the differences within .9945 standard deviations of the series and the station."""
+    """Share of the differences within .9945 standard deviations of the series and the station; NaN
+    where the series does not know its own, as displacement along a line of sight."""
     within_95: float
     """Within 1.96."""
     times: np.ndarray
@@ -187,7 +188,7 @@ def _components(series: xr.Dataset, cells: Any, station: Station, grid: GeoBox) 
     if "los" in series:
         parts = [mean(f"los_{name}") for name in ("east", "north", "up")]
         vector = tuple(float(part) for part in parts)
-        return [("los", vector, (mean("los"), 0 * mean("los")))]
+        return [("los", vector, (mean("los"), np.full(series.sizes["time"], np.nan)))]
     turn = to_ground(grid, station.longitude, station.latitude)
     plane = np.stack([mean("dx"), mean("dy")])
     noise = np.stack([mean("sigma_dx"), mean("sigma_dy")])
