@@ -18,10 +18,9 @@ TITLE = "Kilauea: a series beside instruments"
 TEXT = f"""`groundshift compare` of five maps of displacement along the line of sight, 11 July to 21
 September 2016, made from Sentinel-1 by other software (`GROUNDSHIFT_SERIES`, no part of the
 package), with the GNSS stations of the Nevada Geodetic Laboratory that lie on them: cells within
-{RADIUS:g} m, relative to {RELATIVE}. RMSE is that of the differences, their mean taken away, and the
-velocity of both at the common dates, with the standard deviation of their difference from the
-scatter around it. The maps know no sigma, so that no interval is judged; a wet troposphere changes
-by about a centimetre from date to date."""
+{RADIUS:g} m, relative to {RELATIVE}. RMSE is that of the differences, their mean taken away; the
+velocity is that of both at the common dates, with the standard deviation of their difference from
+the scatter around it. The maps know no sigma, so that no interval is judged."""
 
 
 def tables() -> list[Table]:

@@ -10,11 +10,12 @@ import torch
 import xarray as xr
 
 from groundshift import field, maps, timeseries
-from groundshift.api.cubes import flat, map_cells
+from groundshift.api.cubes import flat, map_cells, sample
 from groundshift.api.inputs import history_of
+from groundshift.api.sampled import closing_of, prepared
 from groundshift.api.stable import attrs_of, noise_to_use, of_stable
 from groundshift.errors import GroundshiftError
-from groundshift.inversion import Network
+from groundshift.inversion import Closing, Inversion, Network
 from groundshift.inversion.events import find_step
 from groundshift.inversion.fit import design_of
 from groundshift.inversion.fit import fit as solve
@@ -77,7 +78,8 @@ def fit(  # noqa: PLR0913 - the verb: one keyword for each decision that is the 
     -------
     xr.Dataset
         A map (:data:`groundshift.maps.FIT`): ``velocity_x, velocity_y, sigma_velocity_x, ...`` and
-        ``misfit``. The attribute ``found_step`` has the dates between which a jump was found.
+        ``misfit``. The attribute ``found_step`` has the dates between which a jump was found, and
+        ``together`` is what it is for :func:`groundshift.invert`.
 
     Raises
     ------
@@ -99,8 +101,9 @@ def fit(  # noqa: PLR0913 - the verb: one keyword for each decision that is the 
     terms += [Step(timeseries.since(dates, day)) for day in steps]
     terms += [Relaxation(timeseries.since(dates, day), tau / 365.2422) for day, tau in relaxations]
     terms += [Afterslip(timeseries.since(dates, day), tau / 365.2422) for day, tau in afterslips]
-    attrs: dict[str, Any] = {}
     planes = [cube[name].variable for name in MOVING]
+    together = None if ground is not None else _together(dates, planes)
+    attrs: dict[str, Any] = {"together": 0.0 if together is None else round(together.share, 4)}
     if find:
         between = _find(dates, terms, planes, moved)
         attrs["found_step"] = " to ".join(str(day)[:19] for day in between)
@@ -108,7 +111,7 @@ def fit(  # noqa: PLR0913 - the verb: one keyword for each decision that is the 
     design_of(dates.network, years, terms)  # complains now, not in a block
     names = names_of(terms)
     count = 4 * len(names) + 1
-    job = _Job(dates.network, years, tuple(terms), moved, noise)
+    job = _Job(dates.network, years, tuple(terms), moved, noise, together)
     solved = map_cells(partial(_solved, job), planes, count, memory)
     order = [f"{sigma}{name}_{axis}" for sigma in ("", "sigma_") for name in names for axis in "xy"]
     grid = field.geobox_of(cube)
@@ -143,13 +146,29 @@ class _Job(NamedTuple):
     terms: tuple[Term, ...]
     moved: np.ndarray
     noise: torch.Tensor
+    together: Closing | None
+
+
+def _together(dates: Dates, planes: list[xr.Variable]) -> Closing | None:
+    """Tell whether errors of pairs close, whatever the motion is."""
+    some, years = sample(planes), torch.from_numpy(dates.years)
+    how = prepared(dates.network, years, some, Inversion(), known=True)
+    return closing_of(dates.network, years, some, how)
 
 
 def _solved(job: _Job, planes: np.ndarray) -> np.ndarray:
     """Fit ``dx, dy, sigma_dx, sigma_dy`` of some cells, ``(4, pairs, cells)``."""
     observed, sigma = flat(planes)
     observed -= torch.from_numpy(job.moved.T)[:, :, None]
-    found = solve(job.network, job.years, job.terms, observed, sigma, noise=job.noise)
+    found = solve(
+        job.network,
+        job.years,
+        job.terms,
+        observed,
+        sigma,
+        noise=job.noise,
+        together=job.together,
+    )
     parts = [found.value.flatten(0, 1), found.sigma.flatten(0, 1), found.misfit[None]]
     return torch.cat(parts).float().numpy()
 

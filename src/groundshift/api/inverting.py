@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -13,17 +12,15 @@ import xarray as xr
 from groundshift import timeseries
 from groundshift.api.cubes import flat, map_cells, sample
 from groundshift.api.inputs import history_of
+from groundshift.api.sampled import closing_of, prepared
 from groundshift.api.stable import attrs_of, noise_to_use, of_stable
 from groundshift.errors import GroundshiftError
 from groundshift.inversion import (
+    Closing,
     Inversion,
     Network,
-    chains,
     closing,
-    expectation,
-    share_together,
     ways_around,
-    with_chains,
     with_images,
 )
 from groundshift.inversion import invert as solve
@@ -130,12 +127,12 @@ def invert(  # noqa: PLR0913 - the verb: one keyword for each decision that is t
     _warn_of_empty(dates, some)
     if not known:
         log.warning("no pair knows its sigma: all count alike, and errors follow from residuals")
-    how = replace(how, expected=_expectation(dates.network, years, some, how, known=known))
+    how = prepared(dates.network, years, some, how, known=known)
     count = len(MOVING) * len(dates.times) + len(STILL)
     around = ways_around(dates.network) if known else []
-    job = _Job(dates.network, years, day, how, known, moved, noise, around, max_closure)
-    if known and ground is None:  # which tells errors that close, and all others of images
-        job = _with_closing(job, some)
+    # Stable ground tells errors that close, and all others of images.
+    together = closing_of(dates.network, years, some, how) if known and ground is None else None
+    job = _Job(dates.network, years, day, how, known, moved, noise, around, max_closure, together)
     solved = map_cells(partial(_solved, job), planes, count, memory)
     parts = {
         name: solved[n * len(dates.times) : (n + 1) * len(dates.times)]
@@ -150,20 +147,12 @@ def invert(  # noqa: PLR0913 - the verb: one keyword for each decision that is t
         {
             "inversion": repr(how),
             **attrs_of(noise),
-            "together": round(job.closing.share, 4),
+            "together": 0.0 if together is None else round(together.share, 4),
             "pairs": len(dates.network.pairs),
             "matcher": cube.attrs.get("matcher", ""),
             "history": history_of(steps),
         },
     )
-
-
-class _Closing(NamedTuple):
-    """Errors that close around triangles: :mod:`groundshift.inversion.together`."""
-
-    share: float = 0.0
-    typical: torch.Tensor = torch.empty(0)
-    chain: torch.Tensor = torch.empty(0)
 
 
 class _Job(NamedTuple):
@@ -182,20 +171,8 @@ class _Job(NamedTuple):
     around: list[Triangle]
     """Triangles that tell how well each cell closes."""
     max_closure: float | None
-    closing: _Closing = _Closing()
-
-
-def _with_closing(job: _Job, some: np.ndarray) -> _Job:
-    """Look in some cells for the share of errors that closes."""
-    observed, sigma = flat(some)
-    found = solve(job.network, job.years, observed, sigma, reference=job.reference, how=job.how)
-    share = share_together(job.network, observed, sigma, found)
-    if not share:
-        return job
-    typical = sigma.square().nanmedian(2).values.nanmedian(1).values
-    return job._replace(
-        closing=_Closing(share, typical, chains(job.network, typical, job.reference))
-    )
+    together: Closing | None
+    """What errors that close make of sigma."""
 
 
 def _solved(job: _Job, planes: np.ndarray) -> np.ndarray:
@@ -213,9 +190,8 @@ def _solved(job: _Job, planes: np.ndarray) -> np.ndarray:
     counted = (found.kept > 0).sum(0)
     closes = closing(job.around, observed, sigma)
     promised = found.sigma
-    if share := job.closing.share:
-        typical, chain = job.closing.typical, job.closing.chain
-        promised = with_chains(promised, sigma, typical, chain, share)
+    if job.together is not None:
+        promised = job.together.of_positions(promised, sigma, job.reference)
     sigma = with_images(promised, job.noise, job.reference)
     parts = [found.position[:, 0], found.position[:, 1], sigma[:, 0], sigma[:, 1]]
     if job.max_closure is not None:
@@ -240,13 +216,3 @@ def _warn_of_empty(dates: timeseries.Dates, some: np.ndarray) -> None:
             named,
             "" if empty.size <= 5 else f" and {empty.size - 5} more",
         )
-
-
-def _expectation(
-    network: Network, years: torch.Tensor, some: np.ndarray, how: Inversion, *, known: bool
-) -> float | None:
-    """Find what smoothness mismatches are looked for under: the same for all blocks."""
-    if how.loss != "tukey":
-        return None
-    observed, sigma = flat(some)
-    return expectation(network, years, observed, sigma if known else None, how.breaks)

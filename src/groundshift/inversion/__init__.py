@@ -10,22 +10,20 @@ from groundshift.inversion.images import image_noise, with_images
 from groundshift.inversion.network import Network
 from groundshift.inversion.robust import LOSSES
 from groundshift.inversion.solve import History, Inversion, invert
-from groundshift.inversion.together import TOGETHER, chains, share_together, with_chains
+from groundshift.inversion.together import TOGETHER, Closing
 
 __all__ = [
     "LOSSES",
     "TOGETHER",
+    "Closing",
     "History",
     "Inversion",
     "Network",
     "agree",
-    "chains",
     "closing",
     "expectation",
     "image_noise",
     "invert",
-    "share_together",
     "ways_around",
-    "with_chains",
     "with_images",
 ]

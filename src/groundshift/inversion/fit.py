@@ -10,6 +10,7 @@ from groundshift.errors import GroundshiftError
 from groundshift.inversion import robust
 from groundshift.inversion.network import Network
 from groundshift.inversion.terms import Term
+from groundshift.inversion.together import Closing
 
 STEPS = 8
 """Iterations of weights."""
@@ -31,18 +32,16 @@ class _Shared(NamedTuple):
         first, second = self.network.ends(self.variance.device)
         return (self.variance[first] + self.variance[second])[:, :, None]
 
-    def beyond(self, gain: Tensor) -> Tensor:
+    def beyond(self, gain: Tensor, of_dates: Tensor) -> Tensor:
         """Return what correlation of pairs adds to the variance of numbers that follow from them.
 
         Parameters
         ----------
-        gain
-            Change of each number with each pair, ``(pairs, components, pixels, numbers)``.
+        gain, of_dates
+            Change of each number with each pair, ``(pairs, components, pixels, numbers)``, and
+            with each date.
         """
-        first, second = self.network.ends(gain.device)
-        dates = gain.new_zeros(self.network.dates, *gain.shape[1:])
-        dates.index_add_(0, second, gain).index_add_(0, first, -gain)
-        together = torch.einsum("dc,dcxp->cxp", self.variance, dates**2)
+        together = torch.einsum("dc,dcxp->cxp", self.variance, of_dates**2)
         return together - torch.einsum("mc,mcxp->cxp", self.of_pairs()[..., 0], gain**2)
 
 
@@ -65,6 +64,7 @@ def fit(
     sigma: Tensor,
     *,
     noise: Tensor | None = None,
+    together: Closing | None = None,
     outliers: bool = True,
 ) -> Fitted:
     """Fit terms by weighted least squares, in the end without what contradicts them.
@@ -79,6 +79,8 @@ def fit(
     noise
         Standard deviation of what is wrong with each image, in all of its pairs alike, ``(dates,
         components)``; see :mod:`groundshift.inversion.images`. By default pairs are independent.
+    together
+        What pairs promise and err by together; see :mod:`groundshift.inversion.together`.
     outliers
         Leave out pairs that are far from the fit, by a biweight.
 
@@ -97,7 +99,7 @@ def fit(
     trust = measured.to(observed.dtype)
     variance = torch.ones_like(trust[0])
     for step in range(STEPS if outliers else 0):
-        value, _ = _solve(design, trust[:, None] * inverse, known, None)
+        value, _ = _solve(design, trust[:, None] * inverse, known)
         squares = _squares(design, value, known, inverse)
         unknowns = torch.full_like(variance, len(size))
         if step == 0:
@@ -109,7 +111,9 @@ def fit(
         distance = (squares / variance).sqrt()
         weigh = robust.l1 if step < STARTS else robust.tukey
         trust = weigh(distance, components) * measured
-    value, spread = _solve(design, trust[:, None] * inverse, known, shared)
+    weights = trust[:, None] * inverse
+    value, covariance = _solve(design, weights, known)
+    spread = _spread(network, design, weights, covariance, sigma, shared, together)
     left = measured.sum(0) - len(size)
     if not outliers:
         squares = _squares(design, value, known, inverse)
@@ -149,24 +153,46 @@ def design_of(network: Network, years: Tensor, terms: Sequence[Term]) -> tuple[T
     return design / size, size
 
 
-def _solve(
-    design: Tensor, weights: Tensor, known: Tensor, shared: _Shared | None
-) -> tuple[Tensor, Tensor]:
-    """Return numbers and their standard deviations, ``(numbers, components, pixels)``."""
+def _solve(design: Tensor, weights: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+    """Return numbers and their covariance; NaN where pairs do not determine them.
+
+    Returns
+    -------
+    tuple
+        ``(numbers, components, pixels)`` and ``(components, pixels, numbers, numbers)``.
+    """
     weights = weights.expand(known.shape)
     normal = torch.einsum("mp,mq,mcx->cxpq", design, design, weights)
     right = torch.einsum("mp,mcx->cxp", design, weights * known)
     values, vectors = torch.linalg.eigh(normal)
     good = values[..., 0] > WORST * values[..., -1].clamp(min=1e-300)
     inverse = (vectors / values.clamp(min=1e-300)[..., None, :]) @ vectors.mT
-    solved = (inverse @ right[..., None])[..., 0].where(good[..., None], torch.nan)
-    variance = inverse.diagonal(dim1=-2, dim2=-1)
-    if shared is not None:
-        variance = variance + shared.beyond(
-            torch.einsum("mp,cxpq,mcx->mcxq", design, inverse, weights)
-        )
-    spread = variance.clamp(min=0).sqrt().where(good[..., None], torch.nan)
-    return solved.permute(2, 0, 1), spread.permute(2, 0, 1)
+    inverse = inverse.where(good[..., None, None], torch.nan)
+    return (inverse @ right[..., None])[..., 0].permute(2, 0, 1), inverse
+
+
+def _spread(
+    network: Network,
+    design: Tensor,
+    weights: Tensor,
+    covariance: Tensor,
+    sigma: Tensor,
+    shared: _Shared | None,
+    together: Closing | None,
+) -> Tensor:
+    """Return standard deviations of the numbers, ``(numbers, components, pixels)``."""
+    variance = covariance.diagonal(dim1=-2, dim2=-1)
+    if shared is not None or together is not None:
+        weights = weights.expand(-1, covariance.shape[0], -1)
+        gain = torch.einsum("mp,cxpq,mcx->mcxq", design, covariance, weights)
+        first, second = network.ends(gain.device)
+        of_dates = gain.new_zeros(network.dates, *gain.shape[1:])
+        of_dates.index_add_(0, second, gain).index_add_(0, first, -gain)
+        more = 0.0 if shared is None else shared.beyond(gain, of_dates)
+        if together is not None:
+            variance = together.of_numbers(variance.sqrt(), sigma, of_dates) ** 2
+        variance = variance + more
+    return variance.clamp(min=0).sqrt().permute(2, 0, 1)
 
 
 def _squares(design: Tensor, value: Tensor, known: Tensor, inverse: Tensor) -> Tensor:
