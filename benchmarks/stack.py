@@ -10,7 +10,7 @@ from statistics import fmean
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d
+from torch.nn.functional import avg_pool2d, pad
 
 from benchmarks import budget, coverage
 from benchmarks.report import Table, Value
@@ -21,7 +21,7 @@ from groundshift.matchers import NCC, default
 from groundshift.matchers.whole import match_whole
 from groundshift.metrics import rise
 from groundshift.nets.refine import learned
-from groundshift.nets.stack import match_stack
+from groundshift.nets.stack import stacked
 from groundshift.nets.weights import STANDARD
 from groundshift.synth.motions import (
     Between,
@@ -148,13 +148,29 @@ def pairwise(matcher: Matcher) -> Callable[[Images], Found]:
     return run
 
 
+def together(matcher: Matcher) -> Callable[[Images], Found]:
+    """Match all pairs at once."""
+
+    def run(images: Images) -> Found:
+        pairs = tuple(combinations(range(len(images)), 2))
+        operator = stacked(matcher, len(images), pairs)
+        assert operator is not None
+        size = -(-SIZE // operator.period) * operator.period
+        sides = (operator.halo, operator.halo + size - SIZE) * 2
+        planes = operator([pad(image, sides, value=torch.nan) for image in images])
+        parts = planes[:, :SIZE, :SIZE].unflatten(0, (len(pairs), -1))
+        return {pair: Estimate(*each) for pair, each in zip(pairs, parts, strict=True)}
+
+    return run
+
+
 def methods(weights: str) -> dict[str, Callable[[Images], Found]]:
     """Name what is compared; the first is what the others are compared with."""
     return {
         "NCC 64 px, each 8 px": pairwise(NCC(64, SEARCH, STRIDE, false_alarm=1.0)),
         "NCC 32 px, each 8 px": pairwise(NCC(32, SEARCH, STRIDE, false_alarm=1.0)),
         "NCC 65 px, each pixel": pairwise(NCC(65, SEARCH, 1, false_alarm=1.0)),
-        "unsupervised, each pixel": lambda images: match_stack(weights, images),
+        "unsupervised, each pixel": together(learned(weights)),
         "default, each 8 px": pairwise(default(SEARCH, STRIDE)),
         "learned, each pixel": pairwise(learned(STANDARD, SEARCH, 1)),
     }

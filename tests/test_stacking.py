@@ -11,7 +11,7 @@ import xarray as xr
 import groundshift
 from groundshift import field, timeseries
 from groundshift.api import quality, stacking
-from groundshift.errors import GroundshiftError, ImageError, OutputError
+from groundshift.errors import GridError, GroundshiftError, ImageError, OutputError
 from groundshift.interpolate import sample
 from groundshift.matchers import NCC
 from groundshift.synth import speckle
@@ -228,6 +228,9 @@ def test_images_of_other_grids_get_that_of_the_first(
 def test_quality_of_each_pair(files: list[Path], tmp_path: Path) -> None:
     stable = np.zeros((SIZE, SIZE), bool)
     stable[:, : SIZE // 3] = True
+    with pytest.raises(GridError, match="marks none of the cells"):
+        groundshift.stack(images(files), tmp_path / "cube.zarr", MATCHER, stable=stable & False)
+    assert not list(tmp_path.glob("cube.zarr*"))
     cube = groundshift.stack(images(files), tmp_path / "cube.zarr", MATCHER, stable=stable)
     table = quality(cube)
     assert table.reference.values.tolist()[0] == "S1_20200107.tif"

@@ -11,11 +11,14 @@ pixels. It never pads and never knows whether it looks at a whole scene or at a 
 * moving the input by ``period`` pixels moves the output by ``period / stride`` cells and changes
   nothing else. ``period`` is a multiple of ``stride``.
 
+A *stack operator* does the same with any number of images at once.
+
 Displacements are in pixels, ``dy`` along rows (downward), ``dx`` along columns (to the right): a
 feature at ``(y, x)`` in the reference is at ``(y + dy, x + dx)`` in the secondary. Metres and map
 directions belong to :mod:`groundshift.field`.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from torch import Tensor
@@ -53,6 +56,19 @@ class PairOperator(Protocol):
     @property
     def period(self) -> int:
         """Shift of the input, in pixels, that shifts the output and changes nothing else."""
+        ...
+
+
+class StackOperator(PairOperator, Protocol):
+    """Maps images of one shape ``(H, W)`` to planes, all of the shape that a pair's would have."""
+
+    @property
+    def planes(self) -> int:
+        """How many there are."""
+        ...
+
+    def __call__(self, images: Sequence[Tensor]) -> Tensor:
+        """Return them, ``(planes, rows, columns)``; NaN is "not measured"."""
         ...
 
 

@@ -121,7 +121,7 @@ def clean_stack(
                 continue
             one = cube.isel(pair=number).assign_attrs(cube.attrs)
             found = clean(one, how, stable=stable)
-            planes = growing.compute(stack, found)
+            [planes] = growing.compute(stack, [found])
             found.attrs = {k: v for k, v in found.attrs.items() if k not in growing.OWN}
             growing.put(stack, number, found, planes, {"quality": facts_of(planes, found)})
         steps = [f"clean: {count} pairs, {_told(how)}"]

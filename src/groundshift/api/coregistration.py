@@ -117,7 +117,13 @@ def mask(stable: Any, reference: xr.DataArray) -> xr.DataArray:
 
 
 def at_cells(stable: xr.DataArray, image: Any, stride: int) -> np.ndarray:
-    """Sample a mask at the centres of the cells of an image; outside it nothing is stable."""
+    """Sample a mask at the centres of the cells of an image; outside it nothing is stable.
+
+    Raises
+    ------
+    GridError
+        If it marks none of the cells.
+    """
     if stable.odc.crs != image.odc.crs:
         box = image.odc.geobox
         stable = stable.astype(np.float32).odc.reproject(box, resampling="nearest")
@@ -127,7 +133,7 @@ def at_cells(stable: xr.DataArray, image: Any, stride: int) -> np.ndarray:
         places[name] = image[name].values[centres.clip(max=image.sizes[name] - 1)]
     step = max(float(abs(np.diff(stable[name].values[:2])).max(initial=0)) for name in ("y", "x"))
     nearest = stable.astype(np.float32).reindex(places, method="nearest", tolerance=step or None)
-    return (np.nan_to_num(nearest.values) != 0) & np.isfinite(nearest.values)
+    return _marked(nearest.values)
 
 
 def on_cells(stable: xr.DataArray | np.ndarray, plane: xr.DataArray) -> np.ndarray:
@@ -143,21 +149,25 @@ def on_cells(stable: xr.DataArray | np.ndarray, plane: xr.DataArray) -> np.ndarr
     if isinstance(stable, xr.DataArray) and (
         stable.odc.crs is not None or (plane.odc.crs is None and stable.shape != plane.shape)
     ):
-        ground = at_cells(stable, plane, 1)
-    else:
-        values = np.asarray(stable, float)
-        if values.shape != plane.shape:
-            raise GridError(
-                f"the stable mask has shape {values.shape} and the results {plane.shape}; give one "
-                "value per cell, or a mask with coordinates"
-            )
-        ground = np.isfinite(values) & (values != 0)
-    if not ground.any():
+        return at_cells(stable, plane, 1)
+    values = np.asarray(stable, float)
+    if values.shape != plane.shape:
+        raise GridError(
+            f"the stable mask has shape {values.shape} and the results {plane.shape}; give one "
+            "value per cell, or a mask with coordinates"
+        )
+    return _marked(values)
+
+
+def _marked(values: np.ndarray) -> np.ndarray:
+    """Return what is neither zero nor missing; refuse a mask without any."""
+    marked = np.isfinite(values) & (values != 0)
+    if not marked.any():
         raise GridError(
             "the stable mask marks none of the cells; if it should, it lies elsewhere: look at its "
             "coordinates"
         )
-    return ground
+    return marked
 
 
 def _choose(plane: Any, ground: np.ndarray | None) -> list[tuple[int, int]]:

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
@@ -12,17 +12,19 @@ import numpy as np
 import xarray as xr
 
 from groundshift import io, tile, timeseries
-from groundshift.api import coregistration
+from groundshift.api import coregistration, jointly
 from groundshift.api.inputs import history_of, labelled, radiometry_of, source_of, time_of
 from groundshift.api.pairs import facts_of
 from groundshift.api.prepared import Prepared
 from groundshift.api.tracking import Method, aliasing, measure, method
 from groundshift.errors import GroundshiftError, ImageError, OutputError
+from groundshift.field import DISPLACEMENTS
 from groundshift.inversion import Network, choice
 from groundshift.inversion.choice import Pairs
 from groundshift.io import growing, partial
 from groundshift.io import radiometry as kinds
 from groundshift.io.growing import Growing
+from groundshift.io.scratch import TYPE, Scratch
 from groundshift.timeseries import Dates
 from groundshift.types import Matcher
 
@@ -137,6 +139,8 @@ def stack(  # noqa: PLR0913 - the verb: one keyword for each decision that is th
     first = taken[0] if grid is None else labelled(grid, "grid")
     onto = kinds.detect(first.assign_attrs(radiometry=kind))
     ground = None if stable is None else coregistration.mask(stable, first)
+    if ground is not None:
+        coregistration.at_cells(ground, onto, how.matcher.stride)  # complains before the first pair
     facts = {
         "images": [_print_of(image) for image in taken],
         "pairs": [[int(i), int(j)] for i, j in chosen],
@@ -265,48 +269,106 @@ def _print_of(image: xr.DataArray) -> list[Any]:
 
 def _measure(job: _Job, report: Callable[[Progress], None] | None) -> None:
     """Measure all pairs that are not there yet; those that fail do not stop the others."""
-    known = {n for n, record in job.stack.records().items() if "place" in record}
-    todo = [n for n in range(job.stack.pairs) if n not in known]
-    spent = 0.0
-    for count, number in enumerate(todo, 1):
-        began, failed, share = time.monotonic(), "", 0.0
-        try:
-            share = _one(job, number)
-        except OutputError:
-            raise
-        except Exception as error:
-            failed = str(error) if isinstance(error, GroundshiftError) else repr(error)
-            log.warning("pair %d is left out: %s", number + 1, failed)
-            growing.fail(job.stack, number, failed)
-        taken = time.monotonic() - began
-        spent += taken
-        for image in job.dates.network.pairs[number]:
-            if not any(image in job.dates.network.pairs[later] for later in todo[count:]):
-                job.images.drop(image)
-        if report is not None:
-            i, j = job.dates.network.pairs[number]
-            left = spent / count * (len(todo) - count)
-            times = job.dates.times[i], job.dates.times[j]
-            done = job.stack.pairs - len(todo) + count
-            report(Progress(done, job.stack.pairs, *times, share, taken, left, failed))
+    todo = set(range(job.stack.pairs)) - _known(job)
+    count, spent, every = len(todo), 0.0, job.dates.network.pairs
+    for batch in _batches(job):
+        missing = sorted(todo.intersection(batch))
+        for number, share, failed, taken in _outcomes(job, batch, missing):
+            todo.remove(number)
+            spent += taken
+            for image in every[number]:
+                if not any(image in every[later] for later in todo):
+                    job.images.drop(image)
+            if report is not None:
+                i, j = every[number]
+                left = spent / (count - len(todo)) * len(todo)
+                times = job.dates.times[i], job.dates.times[j]
+                done = job.stack.pairs - len(todo)
+                report(Progress(done, job.stack.pairs, *times, share, taken, left, failed))
 
 
-def _one(job: _Job, number: int) -> float:
-    """Measure a pair, and write it with what is known of it."""
+def _outcomes(
+    job: _Job, batch: list[int], missing: list[int]
+) -> Iterator[tuple[int, float, str, float]]:
+    """Measure what is missing of a batch: share, why it failed, and seconds of each pair."""
+    began = time.monotonic()
+    if missing and len(batch) > 1 and (shares := _several(job, batch)):
+        taken = (time.monotonic() - began) / len(missing)
+        yield from ((number, shares[number], "", taken) for number in missing)
+        return
+    for number in missing:
+        began = time.monotonic()
+        share, failed = _alone(job, number)
+        yield number, share, failed, time.monotonic() - began
+
+
+def _known(job: _Job) -> set[int]:
+    """Return the pairs that are there."""
+    return {n for n, record in job.stack.records().items() if "place" in record}
+
+
+def _batches(job: _Job) -> list[list[int]]:
+    """Cut all pairs into those that are measured together: always alike, whatever is there."""
+    if not jointly.can(job.how, job.coregister):
+        return [[number] for number in range(job.stack.pairs)]
+    rows, columns = (-(-n // job.how.matcher.stride) for n in job.images.onto.shape)
+    size = len(DISPLACEMENTS) * TYPE.itemsize * rows * columns
+    return list(jointly.batches(job.dates.network.pairs, size))
+
+
+def _several(job: _Job, batch: list[int]) -> dict[int, float]:
+    """Measure pairs together; return the shares that were measured, or nothing if that fails."""
+    pairs = [job.dates.network.pairs[number] for number in batch]
+    try:
+        images = {n: job.images[n] for n in sorted({n for pair in pairs for n in pair})}
+        fields = jointly.measure(images, pairs, job.how, **job.settings)
+        found = _computed(job, fields)
+    except OutputError:
+        raise
+    except Exception as error:  # of one pair, perhaps
+        log.info("%d pairs are measured one by one (%s)", len(batch), error)
+        return {}
+    known = _known(job)
+    for number, field, (planes, facts) in zip(batch, fields, found, strict=True):
+        if number not in known:
+            growing.put(job.stack, number, field, planes, {"quality": facts})
+    return {number: facts["share"] for number, (_, facts) in zip(batch, found, strict=True)}
+
+
+def _alone(job: _Job, number: int) -> tuple[float, str]:
+    """Measure a pair; return the share that was measured, and why it failed."""
     i, j = job.dates.network.pairs[number]
-    found = measure(
-        job.images[i],
-        job.images[j],
-        job.how,
-        coregister=job.coregister,
-        ground=job.ground,
-        **job.settings,
-    )
+    try:
+        field = measure(
+            job.images[i],
+            job.images[j],
+            job.how,
+            coregister=job.coregister,
+            ground=job.ground,
+            **job.settings,
+        )
+        [(planes, facts)] = _computed(job, [field])
+        growing.put(job.stack, number, field, planes, {"quality": facts})
+    except OutputError:
+        raise
+    except Exception as error:
+        failed = str(error) if isinstance(error, GroundshiftError) else repr(error)
+        log.warning("pair %d is left out: %s", number + 1, failed)
+        growing.fail(job.stack, number, failed)
+        return 0.0, failed
+    return facts["share"], ""
+
+
+def _computed(
+    job: _Job, fields: list[xr.Dataset]
+) -> list[tuple[dict[str, Scratch], dict[str, float]]]:
+    """Compute the planes of pairs, and what is known of their quality."""
     with tile.computing(progress=False):
-        planes = growing.compute(job.stack, found)
-    facts = facts_of(planes, found, job.ground)
-    growing.put(job.stack, number, found, planes, {"quality": facts})
-    return facts["share"]
+        planes = growing.compute(job.stack, fields)
+    return [
+        (each, facts_of(each, field, job.ground))
+        for each, field in zip(planes, fields, strict=True)
+    ]
 
 
 def _finish(job: _Job, kind: str) -> None:

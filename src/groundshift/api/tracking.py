@@ -183,7 +183,7 @@ def measure(
     coherence
         Name of its estimator; by default it is not estimated.
     """
-    steps = [f"track: {source_of(first)} -> {source_of(second)}"]
+    steps = [step_of(first, second)]
     geobox = field.geobox_of(first)
     images = {"reference": first, "secondary": second}
     chosen = how.matcher
@@ -211,21 +211,35 @@ def measure(
     if coherence:
         operator = Tracking(chosen, operator_of(coherence, (first, second), Asked())[0])
     planes = tile.map_pair(operator, first, second, centre, **settings)
+    attrs = {"unlike_training": unlike, "coregistration": removed}
+    return labelled_field(planes, first, second, chosen, steps, attrs)
+
+
+def labelled_field(
+    planes: Any,
+    first: xr.DataArray,
+    second: xr.DataArray,
+    matcher: Matcher,
+    steps: list[str],
+    attrs: dict[str, str],
+) -> xr.Dataset:
+    """Return planes of a pair as a field, with those attributes that are not empty."""
     result = field.build(
         planes,
-        geobox,
-        stride=chosen.stride,
+        field.geobox_of(first),
+        stride=matcher.stride,
         reference_time=time_of(first),
         secondary_time=time_of(second),
-        matcher=repr(chosen),
+        matcher=repr(matcher),
         history=history_of(steps),
     )
-    result.attrs |= {"reference": source_of(first), "secondary": source_of(second)}
-    if unlike:
-        result.attrs["unlike_training"] = unlike
-    if removed:
-        result.attrs["coregistration"] = removed
-    return result
+    sources = {"reference": source_of(first), "secondary": source_of(second)}
+    return result.assign_attrs(sources | {name: text for name, text in attrs.items() if text})
+
+
+def step_of(first: xr.DataArray, second: xr.DataArray) -> str:
+    """Say in the history what was tracked."""
+    return f"track: {source_of(first)} -> {source_of(second)}"
 
 
 def aliasing(bandwidth: float) -> dict[str, str]:

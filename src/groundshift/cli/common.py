@@ -2,7 +2,7 @@
 
 import logging
 import tempfile
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -63,24 +63,16 @@ class _Lines(logging.Handler):
 
 def finish(result: Any, out: Path, reference: Any | None, *, draw: bool) -> Any:
     """Compute, write, draw over the reference and summarise; return what was written."""
-    from groundshift import io, tile
+    from groundshift import io
     from groundshift.cli import report
 
-    with tile.computing():
-        io.save(result, out)
-    written = io.open_field(out)
-    wrote = [str(out)]
-    if draw:
+    def drawing(written: Any, picture: Path) -> None:
         from groundshift import plot
 
-        picture = picture_of(out)
-        with tile.computing(progress=False):
-            plot.quicklook(written, picture, reference=reference)
-        wrote.append(str(picture))
-    for line in report.summary(written):
-        typer.echo(line)
-    typer.echo(f"wrote       {', '.join(wrote)}")
-    return written
+        plot.quicklook(written, picture, reference=reference)
+
+    _finished(result, out, picture_of(out) if draw else None, drawing, report.summary)
+    return io.open_field(out)
 
 
 def finish_map(
@@ -91,22 +83,41 @@ def finish_map(
     resume: dict[str, Any] | None = None,
 ) -> None:
     """Do the same with a map of `name`: of coherence, of its decay, or of a history."""
-    from groundshift import io, tile
     from groundshift.cli import report
 
-    with tile.computing():
-        io.save(result, out, resume=resume)
-    written = io.open_field(out)
-    wrote = [str(out)]
-    if picture is not None:
+    def drawing(written: Any, picture: Path) -> None:
         from groundshift import plot
 
+        getattr(plot, f"{name}_quicklook")(written, picture)
+
+    _finished(result, out, picture, drawing, getattr(report, name), resume)
+
+
+def _finished(
+    result: Any,
+    out: Path,
+    picture: Path | None,
+    draw: Callable[[Any, Path], None],
+    tell: Callable[[Any], list[str]],
+    resume: dict[str, Any] | None = None,
+) -> None:
+    """Compute and write; draw and tell what is in the output."""
+    from groundshift import io, tile
+
+    lines: list[str] = []
+
+    def look(written: Any) -> None:
         with tile.computing(progress=False):
-            getattr(plot, f"{name}_quicklook")(written, picture)
-        wrote.append(str(picture))
-    for line in getattr(report, name)(written):
+            if picture is not None:
+                draw(written, picture)
+            lines.extend(tell(written))
+
+    with tile.computing():
+        io.save(result, out, resume=resume, look=look)
+    for line in lines:
         typer.echo(line)
-    typer.echo(f"wrote       {', '.join(wrote)}")
+    wrote = [out] if picture is None else [out, picture]
+    typer.echo(f"wrote       {', '.join(map(str, wrote))}")
 
 
 def picture_of(out: Path) -> Path:

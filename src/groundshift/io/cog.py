@@ -60,7 +60,7 @@ def _verify(path: Path, planes: dict[str, Scratch]) -> None:
     step = OPTIONS["blocksize"]
     height, width = next(iter(planes.values())).shape
     # All bands at once: they share their compressed blocks.
-    with environment(), opened(str(path)) as source:
+    with environment(), rasterio.Env(GDAL_NUM_THREADS="ALL_CPUS"), opened(str(path)) as source:
         for top in range(0, height, step):
             rows = slice(top, min(top + step, height))
             found = source.read(window=Window.from_slices((rows.start, rows.stop), (0, width)))

@@ -20,6 +20,8 @@ from groundshift.io.scratch import TYPE, Scratch, cannot_write, compute_into
 
 log = logging.getLogger(__name__)
 
+RAW = (2048, 2048)
+"""Rows and columns of a chunk of what is read from the disk without compression."""
 Writer = Callable[[Path, xr.Dataset, dict[str, Scratch]], None]
 WRITERS: dict[str, Writer] = {
     ".tif": cog.write,
@@ -35,6 +37,7 @@ def save(
     *,
     overwrite: bool = True,
     resume: dict[str, Any] | None = None,
+    look: Callable[[xr.Dataset], None] | None = None,
 ) -> Path:
     """Compute a field, a map or a stack, tile by tile, and write it; the suffix says how.
 
@@ -55,6 +58,9 @@ def save(
     resume
         What decides on the result, plain values by name: what is computed is kept in the folder
         ``OUT.partial`` until all of it is, and a run that was stopped, however, goes on with it.
+    look
+        Called with what is in the output once that is there: it comes from the folder, where it is
+        not compressed, which is faster than to read the output. It is gone afterwards.
 
     Raises
     ------
@@ -78,6 +84,8 @@ def save(
         except (OSError, RasterioError, RuntimeError) as error:
             # RuntimeError: HDF5, when the disk is full.
             raise OutputError(cannot_write(out.parent, error)) from error
+        if look is not None:
+            look(_raw(dataset, scratch))
     log.info("wrote %s", out)
     return out
 
@@ -168,6 +176,16 @@ def _planes(variable: xr.DataArray) -> da.Array:
     if variable.chunks is None and variable.ndim == 3:
         lazy = lazy.chunk({variable.dims[0]: 1})
     return da.asarray(lazy.data).astype(TYPE)
+
+
+def _raw(dataset: xr.Dataset, scratch: dict[str, Scratch]) -> xr.Dataset:
+    """Return a dataset with what was computed of it, straight from the disk."""
+    planes = {}
+    for name, plane in scratch.items():
+        chunks = (1, *RAW) if len(plane.shape) == 3 else RAW
+        lazy = da.from_array(plane.mapped(), chunks=chunks, name=False)  # type: ignore[arg-type] - its annotation forgets tuples
+        planes[name] = dataset[name].copy(data=lazy)
+    return dataset.assign(planes)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ that both a map of one pair and the history of a few pixels are read in small pi
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -100,11 +100,19 @@ def begin(out: Path, pairs: int, facts: dict[str, Any]) -> Iterator[Growing]:
         yield stack
 
 
-def compute(stack: Growing, found: xr.Dataset) -> dict[str, Scratch]:
-    """Compute the field of a pair into a scratch file."""
+def compute(stack: Growing, fields: Sequence[xr.Dataset]) -> list[dict[str, Scratch]]:
+    """Compute the fields of pairs, all at once, into a scratch file."""
     path = stack.folder / "scratch"
     path.unlink(missing_ok=True)
-    return compute_into(path, {name: da.asarray(found[name].data) for name in DISPLACEMENTS})
+    planes = {
+        f"{number} {name}": da.asarray(found[name].data)
+        for number, found in enumerate(fields)
+        for name in DISPLACEMENTS
+    }
+    done = compute_into(path, planes)
+    return [
+        {name: done[f"{number} {name}"] for name in DISPLACEMENTS} for number in range(len(fields))
+    ]
 
 
 def put(

@@ -18,6 +18,8 @@ from groundshift.io.scratch import cannot_write
 
 SUFFIX = ".partial"
 PLAN, LOCK = "plan.json", "lock"
+WIDTH = 160
+"""Characters of a value in a message, at most."""
 REMEDY = "repeat the first command to go on with it, delete it to begin anew, or choose another OUT"
 
 
@@ -113,7 +115,7 @@ def compare(
     asked = json.loads(json.dumps(asked))
     for name in {**asked, **begun}:
         if name not in but and begun.get(name) != asked.get(name):
-            have, want = (_short(each.get(name)) for each in (begun, asked))
+            have, want = _apart(begun.get(name), asked.get(name))
             raise OutputError(f"{where} was begun with {name} {have} and not {want}; {remedy}")
 
 
@@ -129,6 +131,26 @@ def write(path: Path, facts: dict[str, Any]) -> None:
     fresh.replace(path)
 
 
+def _apart(one: Any, other: Any) -> tuple[str, str]:
+    """Show two values; of lists what only one of them has, where that tells them apart.
+
+    Examples
+    --------
+    >>> _apart(["a.tif", "b.tif"], ["a.tif", "c.tif"]), _apart(3, None)
+    (('["b.tif"]', '["c.tif"]'), ('3', 'null'))
+    >>> _apart(["a.tif"], ["a.tif", "b.tif"])
+    ('["a.tif"]', '["a.tif", "b.tif"]')
+    """
+    if isinstance(one, list) and isinstance(other, list):
+        own = (
+            [each for each in one if each not in other],
+            [each for each in other if each not in one],
+        )
+        if all(own):
+            one, other = own
+    return _short(one), _short(other)
+
+
 def _short(value: Any) -> str:
     text = json.dumps(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return text if len(text) <= WIDTH else f"{text[: WIDTH - 3]}..."

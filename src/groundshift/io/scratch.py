@@ -81,6 +81,10 @@ class Scratch:
         ]
         return found[0] if self.ndim == 2 else np.stack(found)
 
+    def mapped(self) -> np.ndarray:
+        """Return it as an array that is read where it is looked at."""
+        return np.memmap(self.path, TYPE, "r", self.offset, self.shape)
+
     def _bounds(self, key: tuple[slice, ...]) -> list[tuple[int, int]]:
         bounds = [part.indices(n)[:2] for part, n in zip(key, self.shape, strict=True)]
         return bounds if self.ndim == 3 else [(0, 1), *bounds]

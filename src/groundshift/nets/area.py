@@ -58,15 +58,15 @@ def planes_of(
     if prior is not None:
         prior = pad(crop(prior, edge), ends, value=torch.nan)[(..., *part)]
     found = run(area[part], wide, prior)
-    inner = [_inner(cut, context, n) for cut, n in zip(part, (rows, columns), strict=True)]
+    inner = [inner_of(cut, context, n) for cut, n in zip(part, (rows, columns), strict=True)]
     # Only now: what the net needs in between decides the memory.
     planes = area.new_zeros(count, rows, columns)
     planes[:, *(to for to, _ in inner)] = found[:, *(of for _, of in inner)]
     return planes
 
 
-def _inner(cut: slice, context: int, size: int) -> tuple[slice, slice]:
-    """Where a part of an area goes in its inner `size`, and what of the part that is."""
+def inner_of(cut: slice, context: int, size: int) -> tuple[slice, slice]:
+    """Return where a part of an area goes in its inner `size`, and what of the part that is."""
     first, last = max(cut.start, context), min(cut.stop, context + size)
     last = max(first, last)
     return slice(first - context, last - context), slice(first - cut.start, last - cut.start)

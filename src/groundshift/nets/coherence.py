@@ -120,7 +120,7 @@ class CoherenceNet(nn.Module):
     @property
     def bytes_per_pixel(self) -> int:
         """Memory for each pixel of the images, an upper estimate."""
-        return 4 * (24 + 3 * COUNT // CELL**2)
+        return 4 * (36 + 3 * COUNT // CELL**2)
 
 
 def regressed_loss(found: Regressed, truth: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:

@@ -111,7 +111,12 @@ class Regress(Called):
     ) -> Estimate:
         """Match inputs that carry `margin` pixels of context, at least the halo."""
         images = reference, secondary, prior
-        planes = planes_of(self._found, PLANES, self.period, self.context, images, margin)
+        return self.reported(
+            planes_of(self._found, PLANES, self.period, self.context, images, margin)
+        )
+
+    def reported(self, planes: Tensor) -> Estimate:
+        """Return what is reported of displacement, correlation and what counts, of each pixel."""
         if self.stride > 1:
             planes = avg_pool2d(planes, self.stride)
         dy, dx, correlation, there = planes.unbind(0)

@@ -10,6 +10,7 @@ What it predicts can be integrated as a velocity, which makes a map that folds n
 show the jump of a fault: that is off by default.
 """
 
+import math
 from dataclasses import dataclass
 from itertools import product
 from typing import Literal
@@ -139,6 +140,12 @@ class VoxelMorph(nn.Module):
                 compared = compared.finer().union(seen[level - 1].around(1))
                 span = span.union(seen[level - 1])
         return reach_of(span.union(compared.around(self.config.lags)), self.period)
+
+    @property
+    def bytes_of_image(self) -> int:
+        """Memory of what `encode` sees, for each pixel of the image, an upper estimate."""
+        widths = narrowed(ENCODER, self.config.width)
+        return math.ceil(4 * (1 + sum(n / 4**level for level, n in enumerate(widths))))
 
     @property
     def bytes_per_pixel(self) -> int:

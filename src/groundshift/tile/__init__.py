@@ -19,6 +19,7 @@ overlap, and not on blending, which hides a halo that is too small.
 import logging
 import types
 import typing
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple, cast
 
@@ -35,9 +36,19 @@ from groundshift.tile.gate import Gate
 from groundshift.tile.memory import Plan, plan
 from groundshift.tile.prior import Prior, Window, cells_of, spread
 from groundshift.tile.progress import TASK, Progress, computing
-from groundshift.types import Estimate, PairOperator
+from groundshift.types import Estimate, PairOperator, StackOperator
 
-__all__ = ["Gate", "Plan", "Prior", "Progress", "computing", "map_pair", "plan", "resolve_device"]
+__all__ = [
+    "Gate",
+    "Plan",
+    "Prior",
+    "Progress",
+    "computing",
+    "map_pair",
+    "map_stack",
+    "plan",
+    "resolve_device",
+]
 
 _array = cast(Any, da.Array)  # its type hints do not know how it is made
 log = logging.getLogger(__name__)
@@ -90,21 +101,46 @@ def map_pair(
         If the images or the prior differ in shape.
     """
     kinds = "c" if getattr(operator, "takes_complex", False) else REAL
-    left, right = _pixels(reference, "reference", kinds), _pixels(secondary, "secondary", kinds)
-    if left.shape != right.shape:
-        raise GridError(
-            f"the images differ in shape ({left.shape} and {right.shape} pixels); "
-            "bring them onto one grid with groundshift.grid.align"
-        )
-    where = resolve_device(device)
-    layout = plan(left.shape, operator, memory, tile=tile, device=where)
-    log.debug("%s for %s pixels on %s", layout, left.shape, where)
+    images = _pixels(reference, "reference", kinds), _pixels(secondary, "secondary", kinds)
     planes = _planes_of(operator)
     count = len(planes._fields)
-    job = _Job(operator, count, Gate(layout.workers, layout.threads), where)
-    lattice = _prior(prior, left.shape)
-    stacked = _join(job, (layout.height, layout.width), (left, right), lattice)
+    lattice = _prior(prior, images[0].shape)
+    stacked = _mapped(operator, count, images, _Asked(tile, memory, device), lattice)
     return planes(*(stacked[index] for index in range(count)))
+
+
+def map_stack(
+    operator: StackOperator,
+    images: Sequence[xr.DataArray | ArrayLike | da.Array],
+    *,
+    tile: int | None = None,
+    memory: int | None = None,
+    device: str = "cpu",
+) -> da.Array:
+    """Apply a stack operator to images on one grid; lazily, in tiles.
+
+    Parameters
+    ----------
+    operator
+        Called with float32 tensors, one of each image.
+    images
+        Of one shape ``(H, W)``, real; NaN is "no data".
+    tile, memory, device
+        As for :func:`map_pair`.
+
+    Returns
+    -------
+    dask array
+        The planes, ``(planes, ceil(H / stride), ceil(W / stride))``. Cells where fewer than two
+        images have data in reach are NaN.
+
+    Raises
+    ------
+    MatcherError, GridError
+        As :func:`map_pair`.
+    """
+    pixels = [_pixels(image, f"image {number}") for number, image in enumerate(images, 1)]
+    return _mapped(operator, operator.planes, pixels, _Asked(tile, memory, device), None)
 
 
 def resolve_device(name: str) -> str:
@@ -123,18 +159,45 @@ def resolve_device(name: str) -> str:
 # -- the graph ---------------------------------------------------------------------------------
 
 
+class _Asked(NamedTuple):
+    """What a user may say of tiles."""
+
+    tile: int | None
+    memory: int | None
+    device: str
+
+
+def _mapped(
+    operator: Any, count: int, images: Sequence[Any], asked: _Asked, prior: Prior | None
+) -> da.Array:
+    """Plan, and return the planes."""
+    shape = images[0].shape
+    for image in images[1:]:
+        if image.shape != shape:
+            raise GridError(
+                f"the images differ in shape ({shape} and {image.shape} pixels); "
+                "bring them onto one grid with groundshift.grid.align"
+            )
+    where = resolve_device(asked.device)
+    layout = plan(shape, operator, asked.memory, tile=asked.tile, device=where)
+    log.debug("%s for %s pixels on %s", layout, shape, where)
+    many = hasattr(operator, "planes")
+    job = _Job(operator, count, many, Gate(layout.workers, layout.threads), where)
+    return _join(job, (layout.height, layout.width), images, prior)
+
+
 class _Job(NamedTuple):
     """What all tiles have in common."""
 
     operator: PairOperator
     planes: int
+    many: bool
+    """Whether it is a stack operator."""
     gate: Gate
     device: str
 
 
-def _join(
-    job: _Job, tile: tuple[int, int], images: tuple[Any, Any], prior: Prior | None
-) -> da.Array:
+def _join(job: _Job, tile: tuple[int, int], images: Sequence[Any], prior: Prior | None) -> da.Array:
     """Return the planes of all tiles as one lazy array ``(planes, rows, columns)``."""
     stride, halo = job.operator.stride, job.operator.halo
     tops, lefts = (_cuts(n, size, stride) for n, size in zip(images[0].shape, tile, strict=True))
@@ -145,10 +208,10 @@ def _join(
         rows = Window(top.start - halo, top.stop + halo)
         for j, left in enumerate(lefts):
             columns = Window(left.start - halo, left.stop + halo)
-            blocks = _cut(images, rows, columns)
+            blocks, padding = _cut(images, rows, columns)
             cells = None if prior is None else cells_of(prior, rows, columns)
             # As a partial: dask would take arrays and dataclasses among the arguments apart.
-            layer[name, 0, i, j] = (partial(_run, job, *blocks, cells),)
+            layer[name, 0, i, j] = (partial(_run, job, blocks, padding, cells),)
     sizes = [tuple((cut.stop - cut.start) // stride for cut in axis) for axis in (tops, lefts)]
     graph = HighLevelGraph.from_collections(name, layer)
     return _array(graph, name, ((job.planes,), *sizes), meta=np.empty((0, 0, 0), np.float32))
@@ -160,34 +223,34 @@ def _cuts(size: int, tile: int, stride: int) -> list[Window]:
     return [Window(start, min(start + tile, end)) for start in range(0, end, tile)]
 
 
-def _cut(images: tuple[Any, Any], rows: Window, columns: Window) -> tuple[Any, Any, Any]:
-    """Return both lazy blocks and the padding that puts what lies outside around them."""
+def _cut(images: Sequence[Any], rows: Window, columns: Window) -> tuple[list[Any], Any]:
+    """Return the lazy blocks and the padding that puts what lies outside around them."""
     height, width = images[0].shape
     part = rows.inside(height), columns.inside(width)
-    reference, secondary = (image[part] for image in images)
-    return reference, secondary, (rows.padding(height), columns.padding(width))
+    return [image[part] for image in images], (rows.padding(height), columns.padding(width))
 
 
-def _run(job: _Job, reference: Any, secondary: Any, padding: Any, prior: Any) -> np.ndarray:
+def _run(job: _Job, blocks: list[Any], padding: Any, prior: Any) -> np.ndarray:
     """Return the planes of one tile, ``(planes, rows, columns)``: the numpy-torch border."""
     operator: Any = job.operator
-    left, right = (_pad(_read(block), padding) for block in (reference, secondary))
-    shape = tuple((size - 2 * operator.halo) // operator.stride for size in left.shape)
+    padded = [_pad(_read(block), padding) for block in blocks]
+    shape = tuple((size - 2 * operator.halo) // operator.stride for size in padded[0].shape)
     out = np.full((job.planes, *shape), np.nan, np.float32)
-    if np.isnan(left).all() or np.isnan(right).all():
+    if sum(not np.isnan(block).all() for block in padded) < 2:
         return out
     with job.gate.running(), torch.inference_mode():
-        tensors = [torch.from_numpy(block).to(job.device) for block in (left, right)]
+        tensors = [torch.from_numpy(block).to(job.device) for block in padded]
         centre = None
         if prior is not None:
             dy, dx, *places = prior
             centre = torch.from_numpy(spread(_read(dy), _read(dx), *places)).to(job.device)
-        planes = operator(*tensors, centre)
+        planes = operator(tensors) if job.many else operator(*tensors, centre)
         for index, plane in enumerate(planes):
             if tuple(plane.shape) != shape:
                 raise MatcherError(
                     f"{type(operator).__name__} returned a plane of {tuple(plane.shape)} cells "
-                    f"instead of {shape} for a block of {left.shape} pixels; see groundshift.types"
+                    f"instead of {shape} for a block of {padded[0].shape} pixels; see "
+                    "groundshift.types"
                 )
             out[index] = plane.cpu().numpy()
     return out
