@@ -210,6 +210,24 @@ def test_numpy_fields_are_saved_too(tmp_path: Path, suffix: str) -> None:
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_what_is_there_can_be_looked_at_before_it_is_read_again(
+    tmp_path: Path, suffix: str
+) -> None:
+    out, seen = tmp_path / f"out{suffix}", []
+
+    def look(found: xr.Dataset) -> None:
+        assert out.exists()
+        seen.append(found.isel(y=slice(None, None, 3), x=slice(1, None, 2)).compute())
+
+    save(make(), out, look=look)
+    [found] = seen
+    wanted = open_field(out).isel(y=slice(None, None, 3), x=slice(1, None, 2))
+    for name in field.DISPLACEMENTS:
+        assert np.array_equal(found[name].values, wanted[name].values, equal_nan=True)
+    assert leftovers(tmp_path) == [out.name]
+
+
 class TestFailure:
     """The old output stays, nothing else does."""
 
@@ -308,6 +326,16 @@ class TestBadOutput:
         monkeypatch.setattr(tempfile, "mkdtemp", refuse)
         with pytest.raises(OutputError, match=r"cannot write to .*Permission denied"):
             save(make(), tmp_path / "a.tif")
+
+    @pytest.mark.parametrize("suffix", SUFFIXES)
+    def test_units_are_not_known(self, tmp_path: Path, suffix: str) -> None:
+        found = make()
+        del found.sigma_dy.attrs["units"]
+        with pytest.raises(OutputError, match="sigma_dy does not say its units"):
+            save(found, tmp_path / f"out{suffix}")
+        named = make()
+        del named.dx.attrs["long_name"]
+        save(named, tmp_path / f"out{suffix}")
 
     def test_not_a_field(self, tmp_path: Path) -> None:
         with pytest.raises(GroundshiftError, match="not a displacement field"):

@@ -77,8 +77,10 @@ def described(attrs: Mapping[Any, Any]) -> dict[str, Any]:
     """Return the attributes of a variable in units that CF knows."""
     told = {str(name): value for name, value in attrs.items()}
     if told["units"] in UNITS:
-        told["long_name"] += ", in pixels" + told["units"].removeprefix("pixel").replace(
-            " year-1", " per year"
+        told["long_name"] = (
+            told.get("long_name", "")
+            + ", in pixels"
+            + told["units"].removeprefix("pixel").replace(" year-1", " per year")
         )
         told["units"] = UNITS[told["units"]]
     return told

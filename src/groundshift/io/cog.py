@@ -117,7 +117,7 @@ def describe(dataset: xr.Dataset, planes: dict[str, Scratch]) -> Xml.Element:
             root, "VRTRasterBand", dataType="Float32", band=f"{index}", subClass="VRTRawRasterBand"
         )
         attrs = dataset[name].attrs
-        _add(_add(band, "Metadata"), "MDI", attrs["long_name"], key="long_name")
+        _add(_add(band, "Metadata"), "MDI", attrs.get("long_name", name), key="long_name")
         _add(band, "Description", name)
         _add(band, "UnitType", attrs["units"])
         _add(band, "NoDataValue", "nan")
