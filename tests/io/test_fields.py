@@ -210,7 +210,6 @@ def test_numpy_fields_are_saved_too(tmp_path: Path, suffix: str) -> None:
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-@pytest.mark.parametrize("suffix", SUFFIXES)
 def test_what_is_there_can_be_looked_at_before_it_is_read_again(
     tmp_path: Path, suffix: str
 ) -> None:
@@ -228,6 +227,7 @@ def test_what_is_there_can_be_looked_at_before_it_is_read_again(
     assert leftovers(tmp_path) == [out.name]
 
 
+@pytest.mark.parametrize("suffix", SUFFIXES)
 class TestFailure:
     """The old output stays, nothing else does."""
 
