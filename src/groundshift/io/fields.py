@@ -72,13 +72,13 @@ def save(
     _checked(dataset)
     if writer is cog.write and any(dataset[name].ndim > 2 for name in dataset.data_vars):
         raise OutputError(f"{out}: a GeoTIFF holds no stack; choose a name in .nc or .zarr")
+    planes = {str(name): _planes(dataset[name]) for name in dataset.data_vars}
     for name, variable in dataset.data_vars.items():
         if "units" not in variable.attrs:
             raise OutputError(
                 f"{name} does not say its units, without which nobody can read it; set "
                 f".{name}.attrs['units'], such as 'm', 'pixel' without georeferencing, or '1'"
             )
-    planes = {str(name): _planes(dataset[name]) for name in dataset.data_vars}
     check_space(out, sum(int(plane.size) for plane in planes.values()) * TYPE.itemsize)
     with workshop(out) if resume is None else _longer(out, resume, planes) as folder:
         marks = None if resume is None else folder / "marks"
