@@ -17,7 +17,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, grid_sample, pad
+from torch.nn.functional import avg_pool2d, grid_sample, interpolate, pad
 
 from groundshift.errors import MatcherError
 from groundshift.nets.layers import conv, known_alone, masked
@@ -112,7 +112,7 @@ class VoxelMorph(nn.Module):
                 products = avg_pool2d(products, 2)
         x = torch.cat(levels[-1], 1)
         for layer, level, mask in zip(self.up, levels[-2::-1], masks[-2::-1], strict=True):
-            larger = x.repeat_interleave(2, -1).repeat_interleave(2, -2)
+            larger = interpolate(x, scale_factor=2.0, mode="nearest")
             x = masked(layer(torch.cat([larger, *level], 1)), mask)
         for layer in self.last:
             x = masked(layer(x), masks[0])
