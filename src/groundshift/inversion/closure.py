@@ -81,13 +81,15 @@ def closing(around: list[Triangle], observed: Tensor, sigma: Tensor) -> Tensor:
     """
     if not around:
         return observed.new_full(observed.shape[2:], torch.nan)
-    misfit = variance = observed.new_zeros(())
+    # In single precision: of numbers that many, twice as fast.
+    values, variances = observed.float(), sigma.float().square()
+    misfit, variance = (values.new_zeros(len(around), *values.shape[1:]) for _ in range(2))
     for sides in zip(*around, strict=True):
-        numbers, signs = zip(*sides, strict=True)
-        misfit = misfit + observed[list(numbers)] * observed.new_tensor(signs)[:, None, None]
-        variance = variance + sigma[list(numbers)] ** 2
-    squares = (misfit**2 / variance).clamp(max=LIMIT**2)
-    return (squares.nanmean((0, 1)) / NORMAL).sqrt()
+        numbers, signs = torch.tensor(sides, device=values.device).T
+        misfit += values.index_select(0, numbers).mul_(signs[:, None, None])
+        variance += variances.index_select(0, numbers)
+    squares = misfit.square_().div_(variance).clamp_(max=LIMIT**2)
+    return (squares.nanmean((0, 1)) / NORMAL).sqrt_().to(observed.dtype)
 
 
 def closure(network: Network, observed: Tensor, sigma: Tensor) -> Closure:
