@@ -147,6 +147,13 @@ def test_files_of_gnss_and_of_instruments(tmp_path: Path) -> None:
     assert abcd.sigma[0].tolist() == [0.001, 0.002, 0.005]
     assert low.values[:, 0] == pytest.approx([0.01, 0.02])
     assert low.direction == pytest.approx((1, 0, 0))
+    (tmp_path / "bare.tenv3").write_text("\n".join(TENV3.splitlines()[1:]))
+    (bare,) = read_stations([str(tmp_path / "bare.tenv3")])
+    assert np.array_equal(bare.times, abcd.times)
+    assert np.array_equal(bare.values, abcd.values)
+    (tmp_path / "cut.tenv3").write_text(TENV3[:-40])
+    with pytest.raises(GroundshiftError, match="download it anew"):
+        read_stations([str(tmp_path / "cut.tenv3")])
     assert np.isnan(high.values).all()
     assert high.direction == pytest.approx((0, -1, 0), abs=1e-9)
 
@@ -161,7 +168,25 @@ def test_a_table_may_know_nothing_of_up(tmp_path: Path, series: xr.Dataset) -> N
     assert max(one.rmse for one in found) < 0.1
 
 
-def test_what_cannot_be_compared_is_said(series: xr.Dataset) -> None:
+def test_velocities_are_as_sure_as_errors_that_add_up_let_them_be() -> None:
+    """Short pairs alone: errors of the history walk from date to date."""
+    ahead = tuple((i, i + 1) for i in range(len(DAYS) - 1))
+    series = groundshift.invert(fields(ahead, noise=0.2), loss="none").load()
+    points = [station(f"S{r} {c}", r, c, r) for r in range(0, 24, 3) for c in range(0, 30, 3)]
+    found = stations.compare(series, points)
+    ratio = np.array([(one.velocity - one.velocity_station) / one.sigma_velocity for one in found])
+    assert np.mean(np.abs(ratio) <= 0.9945) == pytest.approx(0.68, abs=0.09)
+    assert np.mean(np.abs(ratio) <= 1.96) == pytest.approx(0.95, abs=0.05)
+
+
+def test_what_cannot_be_compared_is_said(
+    series: xr.Dataset, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(GroundshiftError, match="several stations are called NEAR"):
+        stations.compare(series, [station("NEAR", 4, 5), station("NEAR", 6, 5)])
+    far = station("FAR", 2, 2)._replace(latitude=10.0)
+    stations.compare(series, [far, station("NEAR", 4, 5)])
+    assert "not on the map, or with nothing in common: FAR" in caplog.text
     with pytest.raises(GroundshiftError, match="is no series"):
         stations.compare(series.isel(time=0), [station("NEAR", 4, 5)])
     with pytest.raises(GroundshiftError, match="is not among those given"):

@@ -9,6 +9,7 @@ import xarray as xr
 
 import groundshift
 from groundshift import field, maps, timeseries
+from groundshift.cli import report
 from groundshift.errors import GroundshiftError
 from test_cli import quiet_logger, run
 from test_timeseries import GRID
@@ -106,6 +107,42 @@ def test_stable_ground_ties_the_pairs(pairs: xr.Dataset, truth: dict[str, np.nda
     middle = np.median(truth["velocity"][0])
     error = found.velocity_x.values - (truth["velocity"][0] - middle)
     assert np.abs(error - np.median(error)).mean() < 0.4
+
+
+def test_pairs_without_sigma_count_alike(
+    truth: dict[str, np.ndarray], pairs: xr.Dataset, caplog: pytest.LogCaptureFixture
+) -> None:
+    blind = pairs.assign({name: pairs[name] * np.nan for name in ("sigma_dx", "sigma_dy")})
+    found = groundshift.fit(blind, seasonal=True, steps=[EVENT]).compute()
+    assert "no pair knows its sigma" in caplog.text
+    ratios = [
+        (found[f"{name}_{axis}"].values - plane) / found[f"sigma_{name}_{axis}"].values
+        for name, exact in truth.items()
+        for axis, plane in zip("xy", exact, strict=True)
+    ]
+    assert np.std(ratios) == pytest.approx(1, abs=0.15)
+    assert bool(found.misfit.isnull().all())
+    assert not any("misfit" in line for line in report.fit(found))
+    again = groundshift.fit(blind, seasonal=True, find=True)
+    assert again.attrs["found_step"].startswith("2020-05-14")
+
+
+def test_a_sigma_that_is_none_is_said(pairs: xr.Dataset, caplog: pytest.LogCaptureFixture) -> None:
+    none = pairs.assign(sigma_dx=pairs.sigma_dx * (pairs.x > pairs.x[10]))
+    found = groundshift.fit(none).compute()
+    assert "sigma of some pairs is 0 or less" in caplog.text
+    assert bool(found.velocity_x.isel(x=slice(None, 10)).isnull().all())
+
+
+def test_what_follows_an_earthquake_before_the_first_image(pairs: xr.Dataset) -> None:
+    years = (pairs.secondary_time - np.datetime64("2019-12-01")) / np.timedelta64(1, "D")
+    first = (pairs.reference_time - np.datetime64("2019-12-01")) / np.timedelta64(1, "D")
+    grown = np.log1p(years / 20) - np.log1p(first / 20)
+    moved = pairs.assign(dx=(0 * pairs.dx + 2 * grown).astype("float32"))
+    found = groundshift.fit(moved, afterslips=[("2019-12-01", 20)]).compute()
+    assert np.allclose(found.afterslip_x, 2, atol=0.01)
+    with pytest.raises(GroundshiftError, match="give days above 0"):
+        groundshift.fit(pairs, relaxations=[("2020-02-01", 0)])
 
 
 def test_dates_that_do_not_tell(pairs: xr.Dataset) -> None:

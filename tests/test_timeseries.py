@@ -80,6 +80,10 @@ def test_cells_whose_triangles_do_not_close_are_left_out_if_asked() -> None:
         assert np.array_equal(np.isnan(some[name].values), np.broadcast_to(out, some[name].shape))
     assert np.array_equal(some.dx.values[:, 6:], whole.dx.values[:, 6:])
     assert any(line.startswith("closure ") for line in report.series(whole))
+    assert "close worse than 1.9" in some.attrs["history"]
+    ahead = fields(tuple((i, i + 1) for i in range(5)))
+    with pytest.raises(GroundshiftError, match="these pairs make none"):
+        groundshift.invert(ahead, max_closure=2)
     with pytest.raises(GroundshiftError, match=r"max_closure=0 cannot be used"):
         groundshift.invert(parts, max_closure=0)
     blind = [part.assign({k: part[k] * np.nan for k in ("sigma_dx", "sigma_dy")}) for part in parts]
@@ -95,7 +99,22 @@ def test_dates_of_which_nothing_was_measured_are_named(caplog: pytest.LogCapture
             part["dx"][:] = np.nan
     found = groundshift.invert(parts)
     assert "no pair measured anything of 2020-02-22" in caplog.text
+    assert "relative to the reference date" not in caplog.text
     assert bool(found.dx.isel(time=3).isnull().all())
+    groundshift.invert(parts, reference="2020-02-22")
+    assert "choose another with reference=" in caplog.text
+
+
+def test_cells_without_any_measurement_are_nowhere() -> None:
+    parts = fields()
+    for part in parts:
+        part["dx"][5:8, 3] = np.nan
+    found = groundshift.invert(parts).compute()
+    lost = np.zeros(GRID.shape, bool)
+    lost[5:8, 3] = True
+    for name in timeseries.MOVING:
+        assert np.array_equal(np.isnan(found[name].values[0]), lost)
+    assert bool((found.pairs.values[lost] == 0).all())
 
 
 def test_order_and_direction_of_pairs_do_not_matter() -> None:

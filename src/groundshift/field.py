@@ -25,7 +25,7 @@ from pyproj import Geod, Proj
 from pyproj.exceptions import ProjError
 
 from groundshift.errors import GridError, GroundshiftError
-from groundshift.grid import coordinates, geobox_of, output_geobox
+from groundshift.grid import coordinates, geobox_of, metres_of_unit, output_geobox
 
 log = logging.getLogger(__name__)
 
@@ -298,7 +298,7 @@ def metres_per_pixel(image: GeoBox, grid: GeoBox) -> Linear:
     if image.crs is None:
         return Linear(a.a, a.b, a.d, a.e)
     crs = image.crs.proj
-    unit = crs.axis_info[0].unit_conversion_factor
+    unit = metres_of_unit(image)
     if not image.crs.geographic:
         return Linear(a.a * unit, a.b * unit, a.d * unit, a.e * unit)
     row = np.arange(grid.shape.y)[:, None] + 0.5

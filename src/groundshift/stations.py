@@ -6,6 +6,7 @@ after the mean of their difference over common dates was taken away. A reference
 as well what is wrong with all of an image.
 """
 
+import logging
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -17,11 +18,16 @@ from pyproj import CRS, Transformer
 from groundshift.errors import GridError, GroundshiftError
 from groundshift.field import YEAR
 from groundshift.geometry.projection import map_metres
-from groundshift.grid import geobox_of
+from groundshift.grid import geobox_of, metres_of_unit
 
 FEWEST = 3
 """Common dates."""
 DAY = np.timedelta64(1, "D")
+WALK = 6 / 5
+"""Variance of the slope of a line fitted to a random walk, times that of what its ends say."""
+
+
+log = logging.getLogger(__name__)
 
 
 class Station(NamedTuple):
@@ -54,7 +60,9 @@ class Agreement(NamedTuple):
     """Of the series at the common dates, metres per year."""
     velocity_station: float
     sigma_velocity: float
-    """Standard deviation of the difference of both velocities, from the scatter of differences."""
+    """Standard deviation of the difference of both velocities: from the scatter of differences, or,
+    if that is more, from how sure first and last date are, as errors of a series add up from date
+    to date."""
     within_68: float
     """Share of the differences within .9945 standard deviations of the series and the station; NaN
     where the series does not know its own, as displacement along a line of sight."""
@@ -68,20 +76,6 @@ class Agreement(NamedTuple):
     """By the station; mean 0."""
     sigma: np.ndarray
     """Of their difference."""
-
-
-def _check_base(name: str, seen: dict[str, dict[str, "_Seen"]]) -> None:
-    """Refuse a reference station that is not there."""
-    if name not in seen:
-        raise GroundshiftError(
-            f"the reference station {name!r} is not among those given ({', '.join(seen)}); give "
-            "its file as well"
-        )
-    if not seen[name]:
-        raise GroundshiftError(
-            f"the reference station {name!r} is not on the map; choose one of "
-            f"{', '.join(each for each, found in seen.items() if found) or 'none'}"
-        )
 
 
 def compare(
@@ -119,7 +113,10 @@ def compare(
     grid = geobox_of(series)
     if grid.crs is None:
         raise GridError("a series without georeferencing cannot be compared; georeference it first")
+    _check_names(stations)
     seen = {each.name: _see(series, grid, each, radius, days) for each in stations}
+    if outside := [name for name, components in seen.items() if not components]:
+        log.warning("not on the map, or with nothing in common: %s", ", ".join(outside))
     base: dict[str, _Seen] = {}
     if relative is not None:
         _check_base(relative, seen)
@@ -138,6 +135,29 @@ def compare(
             "give stations within it, or a larger days= or radius="
         )
     return found
+
+
+def _check_names(stations: Sequence[Station]) -> None:
+    names = [each.name for each in stations]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise GroundshiftError(
+            f"several stations are called {' or '.join(twice)}, and could not be told apart; give "
+            "each a name of its own in its file"
+        )
+
+
+def _check_base(name: str, seen: dict[str, dict[str, "_Seen"]]) -> None:
+    """Refuse a reference station that is not there."""
+    if name not in seen:
+        raise GroundshiftError(
+            f"the reference station {name!r} is not among those given ({', '.join(seen)}); give "
+            "its file as well"
+        )
+    if not seen[name]:
+        raise GroundshiftError(
+            f"the reference station {name!r} is not on the map; choose one of "
+            f"{', '.join(each for each, found in seen.items() if found) or 'none'}"
+        )
 
 
 def to_ground(grid: GeoBox, longitude: float, latitude: float) -> np.ndarray:
@@ -220,7 +240,8 @@ def _cells(grid: GeoBox, station: Station, radius: float) -> tuple[slice, slice]
     affine = ~grid.affine
     column = affine.a * x + affine.b * y + affine.c - 0.5
     row = affine.d * x + affine.e * y + affine.f - 0.5
-    metres = abs(grid.affine.a) * (111_320.0 if grid.crs.geographic else 1.0)  # type: ignore[union-attr]
+    unit = 111_320.0 if grid.crs.geographic else metres_of_unit(grid)  # type: ignore[union-attr]
+    metres = abs(grid.affine.a) * unit
     reach = round(radius / metres)
     places = [round(row), round(column)]
     if not all(np.isfinite(places)) or any(
@@ -266,7 +287,9 @@ def _agreement(name: str, component: str, times: np.ndarray, seen: _Seen) -> Agr
     slopes = [float((centred * plane).sum() / weight) for plane in (series, station)]
     left = rest - (slopes[0] - slopes[1]) * centred
     count = int(known.sum())
-    scatter = np.sqrt((left**2).sum() / max(1, count - 2))
+    scatter = np.sqrt((left**2).sum() / max(1, count - 2) / weight)
+    ends = seen.variance[known][[0, -1]].sum()
+    adding = np.sqrt(WALK * ends) / np.ptp(years) if np.isfinite(ends) else 0.0
     ratio = np.abs(rest) / np.where(spread > 0, spread, np.nan)
     told = np.isfinite(ratio)
     shares = [
@@ -279,7 +302,7 @@ def _agreement(name: str, component: str, times: np.ndarray, seen: _Seen) -> Agr
         float(np.sqrt((rest**2).sum() / (count - 1))),
         slopes[0],
         slopes[1],
-        float(scatter / np.sqrt(weight)),
+        float(max(scatter, adding)),
         shares[0],
         shares[1],
         times[known],

@@ -232,13 +232,20 @@ def moment(day: Any) -> np.datetime64:
         raise GroundshiftError(f"{day!r} is no date; write it as 2020-02-07") from error
 
 
-def since(dates: Dates, day: Any) -> float:
-    """Return the date of an event in years since the first image; refuse what lies beyond all."""
+def since(dates: Dates, day: Any, *, earlier: bool = False) -> float:
+    """Return the date of an event in years since the first image; refuse what lies beyond all.
+
+    Parameters
+    ----------
+    earlier
+        Whether it may be before the first image, as that of an earthquake whose afterslip goes on.
+    """
     time = moment(day)
-    if not dates.times[0] < time <= dates.times[-1]:
+    if not (earlier or dates.times[0] < time) or time > dates.times[-1]:
         raise GroundshiftError(
             f"an event of {np.datetime_as_string(time, unit='D')} is not between the first and "
-            f"the last image ({str(dates.times[0])[:10]} to {str(dates.times[-1])[:10]})"
+            f"the last image ({str(dates.times[0])[:10]} to {str(dates.times[-1])[:10]}), so that "
+            "no pair shows it; leave it out"
         )
     return float((time - dates.times[0]) / YEAR)
 

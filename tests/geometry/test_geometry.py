@@ -111,6 +111,26 @@ def test_a_slope_or_flat_ground_takes_the_place_of_an_observation() -> None:
         geometry.combine(seen, "level")
 
 
+def test_observations_that_make_no_sense_are_refused_and_gaps_cost_their_cells_only() -> None:
+    value, one = np.ones(3), np.ones(3)
+    east, north = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0)
+    good = [Observation(value, 0.1, east), Observation(value, 0.1, north)]
+    gap = Observation(value, 0.1, (np.array([1.0, np.nan, 1.0]), 0 * one, 0 * one))
+    found = geometry.combine([gap, good[1]], "horizontal")
+    assert np.isfinite(found.east).tolist() == [True, False, True]
+    found = geometry.combine(good, (np.array([0.1, np.nan, 0.1]), 0 * one))
+    assert np.isfinite(found.up).tolist() == [True, False, True]
+    with pytest.raises(GroundshiftError, match="no unit vector"):
+        geometry.combine([good[0], Observation(value, 0.1, (3.0, 4.0, 0.0))], "horizontal")
+    with pytest.raises(GroundshiftError, match="0 or less"):
+        geometry.combine([good[0], Observation(value, 0.0, north)], "horizontal")
+    with pytest.raises(GroundshiftError, match="arrays of shape"):
+        geometry.combine([good[0], Observation(value, np.ones(2), north)], "horizontal")
+    for slope in (np.ones((5, 3)), (one, np.ones(4))):
+        with pytest.raises(GroundshiftError, match="two arrays of shape"):
+            geometry.combine(good, slope)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("crs", ["EPSG:32633", "EPSG:3857", "EPSG:3413"])
 def test_map_metres_become_metres_to_the_east_and_north(crs: str) -> None:
     """Against points that a geodesic carries 80 m to the east and 60 m to the north."""
@@ -144,15 +164,87 @@ def test_strain_of_a_linear_motion_is_exact() -> None:
     assert float(np.abs(found.shear - np.hypot(0.5e-3, 0.5e-3)).max()) < 1e-6
 
 
+TURNED = Affine(100, 0, 4e5, 0, -50, 5.2e6) * Affine.rotation(30)
+FEET = GeoBox(SHAPE, Affine(100, 0, 1e6, 0, -100, 2e5), "EPSG:2263")
+
+
+@pytest.mark.parametrize(
+    "grid",
+    [GeoBox(SHAPE, TURNED, "EPSG:32633"), GeoBox(SHAPE, Affine.scale(1, 1), None), FEET],
+    ids=["turned, oblong cells", "pixels", "feet"],
+)
+def test_strain_of_any_grid_is_exact_and_knows_its_noise(grid: GeoBox) -> None:
+    rows, columns = np.indices(SHAPE) + 0.5
+    x, y = grid.affine * (columns, rows)
+    unit = 1200 / 3937 if grid.crs is not None and grid.crs.epsg == 2263 else 1.0
+    x, y = (x - x.mean()) * unit, (y - y.mean()) * unit
+    rng = np.random.default_rng(4)
+    one = made(3e-3 * x - 1e-3 * y, 2e-3 * x + 4e-3 * y, 1e-9, grid)
+    found = geometry.strain(one, 5)
+    inner = {"y": slice(3, -3), "x": slice(3, -3)}
+    wanted = {"exx": 3e-3, "eyy": 4e-3, "exy": 0.5e-3, "dilatation": 7e-3}
+    # On the screen y points upward, against the rows.
+    wanted["rotation"] = -1.5e-3 if grid.crs is None else 1.5e-3
+    for name, value in wanted.items():
+        assert float(np.abs(found[name].isel(inner) - value).max()) < 1e-6
+    for name, noise in (("dx", 0.1), ("dy", 0.4)):
+        one[name] = one[name] + rng.normal(0, noise, SHAPE).astype(np.float32)
+        one[f"sigma_{name}"] = one[f"sigma_{name}"] * 0 + np.float32(noise)
+    found = geometry.strain(one, 5)
+    sigmas = {**{n: f"sigma_{n}" for n in ("exx", "eyy", "exy", "dilatation")}, "rotation": ""}
+    for name, sigma in sigmas.items():
+        ratio = (found[name] - wanted[name]) / found[sigma or "sigma_exy"]
+        assert float(ratio.isel(inner).std()) == pytest.approx(1, abs=0.15), name
+
+
+def test_strain_of_what_knows_no_sigma() -> None:
+    x, y = metres()
+    one = made(1e-3 * x, 0 * y, 0.2)
+    known = geometry.strain(one, 5)
+    one["sigma_dx"] = one.sigma_dx.where((x + y) % 40 < 20)
+    half = geometry.strain(one, 5)
+    assert np.allclose(half.sigma_exx, known.sigma_exx, equal_nan=True)
+    one["sigma_dx"] = one.sigma_dx * np.nan
+    none = geometry.strain(one, 5)
+    assert bool(none.sigma_exx.isnull().all())
+    assert np.array_equal(none.exx, known.exx, equal_nan=True)
+
+
+def test_feet_of_a_map_are_metres_on_the_ground() -> None:
+    one = made(np.full(SHAPE, 30.48), np.full(SHAPE, -15.24), 1e-4, FEET)
+    found = geometry.to_ground(one)
+    size = np.hypot(found.east, found.north)
+    assert float(np.abs(size - np.hypot(30.48, 15.24)).max()) < 0.01
+    assert float(np.abs(found.sigma_east - 1e-4).max()) < 1e-6
+    there = FEET.affine * (25.0, 20.0)
+    across = geometry.profile(one, there, 0.0, length=500, width=300)
+    assert 450 < np.abs(across.distance).max() <= 500
+
+
+def test_turns_of_north_near_a_pole_are_followed() -> None:
+    """A map of 4000 km around the South pole: motion along x, at places of all longitudes."""
+    grid = GeoBox((400, 400), Affine(1e4, 0, -2e6, 0, -1e4, 2e6), "EPSG:3031")
+    rows, columns = np.indices(grid.shape) + 0.5
+    x, y = grid.affine * (columns, rows)
+    ones = np.ones(grid.shape, np.float32)
+    planes = field.Planes(0 * ones, 3e-4 * ones, ones, ones, ones)
+    found = geometry.to_ground(field.build(planes, grid, stride=1))
+    away = np.hypot(x, y)
+    # East is at right angles to the way to the pole.
+    share = found.east * 0 + np.cos(np.arctan2(x, y))
+    size = np.hypot(found.east, found.north)
+    assert float(np.abs(found.east / size - share).where(away > 1.5e5).max()) < 2e-3
+
+
 def test_strain_knows_its_noise_and_minds_gaps() -> None:
     x, y = metres()
     one = made(1e-3 * x, 0 * y, 0.2)
     found = geometry.strain(one, 7)
     inner = {"y": slice(4, -4), "x": slice(4, -4)}
-    ratio = (found.exx.isel(inner) - 1e-3) / found.sigma.isel(inner)
+    ratio = (found.exx.isel(inner) - 1e-3) / found.sigma_exx.isel(inner)
     assert float(ratio.std()) == pytest.approx(1, abs=0.2)
     double = geometry.strain(one, 7, correlated=4.0)
-    assert np.allclose(double.sigma, 2 * found.sigma, equal_nan=True)
+    assert np.allclose(double.sigma_exy, 2 * found.sigma_exy, equal_nan=True)
     one["dx"] = one.dx.where(x < 500)
     gappy = geometry.strain(one, 7)
     edge = np.isfinite(gappy.exx.values[20])
@@ -200,3 +292,16 @@ def test_sigma_of_an_offset_holds() -> None:
     assert abs(np.mean(ratios)) < 0.5
     with pytest.raises(GroundshiftError, match="side has"):
         geometry.offset(across, gap=399)
+    thin = geometry.profile(one, (5e5 + 500, 4e6 - 400), 0, length=12, width=300)
+    with pytest.raises(GroundshiftError, match="take a longer profile"):
+        geometry.offset(thin)
+
+
+def test_both_parts_of_a_profile_have_a_sigma_of_their_own() -> None:
+    x = metres()[0]
+    one = made(0 * x, 0 * x, 1e-9)
+    one["sigma_dx"], one["sigma_dy"] = one.sigma_dx * 0 + 0.1, one.sigma_dy * 0 + 0.8
+    for strike, along, across in ((0.0, 0.8, 0.1), (90.0, 0.1, 0.8)):
+        found = geometry.profile(one, (5e5 + 500, 4e6 - 400), strike, length=200, width=100)
+        assert np.allclose(found.sigma_parallel, along)
+        assert np.allclose(found.sigma_normal, across)

@@ -12,7 +12,7 @@ import xarray as xr
 from groundshift import field, maps, timeseries
 from groundshift.api.cubes import flat, map_cells, sample
 from groundshift.api.inputs import history_of
-from groundshift.api.sampled import closing_of, prepared
+from groundshift.api.sampled import closing_of, knows_sigma, prepared
 from groundshift.api.stable import attrs_of, noise_to_use, of_stable
 from groundshift.errors import GroundshiftError
 from groundshift.inversion import Closing, Inversion, Network
@@ -56,7 +56,8 @@ def fit(  # noqa: PLR0913 - the verb: one keyword for each decision that is the 
     """Fit velocity, and what else is asked for, to the pairs of a stack, pixel by pixel.
 
     A pair is compared with what the motion does between its two dates, so that long pairs do not
-    smear the seasons. Pairs weigh as their sigma says; those far from the fit are left out.
+    smear the seasons. Pairs weigh as their sigma says, all alike where none knows it; those far
+    from the fit are left out.
 
     Parameters
     ----------
@@ -67,12 +68,12 @@ def fit(  # noqa: PLR0913 - the verb: one keyword for each decision that is the 
     seasonal, half_yearly
         A yearly and a half-yearly wave.
     steps
-        Dates of events at which the ground jumped.
+        Dates of events at which the ground jumped; an image of that time shows it already.
     find
         Look for the date of one more jump.
     relaxations, afterslips
-        Dates of events and the time, in days, in which motion after them ebbs away: by an
-        exponential, and by a logarithm.
+        Dates of events, which may be before the first image, and the time, in days, in which motion
+        after them ebbs away: by an exponential, and by a logarithm.
 
     Returns
     -------
@@ -99,19 +100,23 @@ def fit(  # noqa: PLR0913 - the verb: one keyword for each decision that is the 
     terms += [Seasonal()] if seasonal else []
     terms += [Seasonal(0.5)] if half_yearly else []
     terms += [Step(timeseries.since(dates, day)) for day in steps]
-    terms += [Relaxation(timeseries.since(dates, day), tau / 365.2422) for day, tau in relaxations]
-    terms += [Afterslip(timeseries.since(dates, day), tau / 365.2422) for day, tau in afterslips]
+    for kind, events in ((Relaxation, relaxations), (Afterslip, afterslips)):
+        terms += [
+            kind(timeseries.since(dates, day, earlier=True), _years(tau)) for day, tau in events
+        ]
     planes = [cube[name].variable for name in MOVING]
-    together = None if ground is not None else _together(dates, planes)
+    some = sample(planes)
+    known = knows_sigma(some)
+    together = None if ground is not None or not known else _together(dates, some)
     attrs: dict[str, Any] = {"together": 0.0 if together is None else round(together.share, 4)}
     if find:
-        between = _find(dates, terms, planes, moved)
+        between = _find(dates, terms, planes, moved, known=known)
         attrs["found_step"] = " to ".join(str(day)[:19] for day in between)
         terms.append(Step(float(np.mean([timeseries.since(dates, day) for day in between]))))
     design_of(dates.network, years, terms)  # complains now, not in a block
     names = names_of(terms)
     count = 4 * len(names) + 1
-    job = _Job(dates.network, years, tuple(terms), moved, noise, together)
+    job = _Job(dates.network, years, tuple(terms), moved, noise, together, known)
     solved = map_cells(partial(_solved, job), planes, count, memory)
     order = [f"{sigma}{name}_{axis}" for sigma in ("", "sigma_") for name in names for axis in "xy"]
     grid = field.geobox_of(cube)
@@ -147,11 +152,19 @@ class _Job(NamedTuple):
     moved: np.ndarray
     noise: torch.Tensor
     together: Closing | None
+    known: bool
+    """Whether sigma is."""
 
 
-def _together(dates: Dates, planes: list[xr.Variable]) -> Closing | None:
+def _years(days: float) -> float:
+    if not days > 0:
+        raise GroundshiftError(f"a motion cannot ebb away in {days:g} days; give days above 0")
+    return days / 365.2422
+
+
+def _together(dates: Dates, some: np.ndarray) -> Closing | None:
     """Tell whether errors of pairs close, whatever the motion is."""
-    some, years = sample(planes), torch.from_numpy(dates.years)
+    years = torch.from_numpy(dates.years)
     how = prepared(dates.network, years, some, Inversion(), known=True)
     return closing_of(dates.network, years, some, how)
 
@@ -165,16 +178,17 @@ def _solved(job: _Job, planes: np.ndarray) -> np.ndarray:
         job.years,
         job.terms,
         observed,
-        sigma,
+        sigma if job.known else None,
         noise=job.noise,
         together=job.together,
     )
-    parts = [found.value.flatten(0, 1), found.sigma.flatten(0, 1), found.misfit[None]]
+    misfit = found.misfit if job.known else torch.full_like(found.misfit, torch.nan)
+    parts = [found.value.flatten(0, 1), found.sigma.flatten(0, 1), misfit[None]]
     return torch.cat(parts).float().numpy()
 
 
 def _find(
-    dates: Dates, terms: list[Term], planes: list[xr.Variable], moved: np.ndarray
+    dates: Dates, terms: list[Term], planes: list[xr.Variable], moved: np.ndarray, *, known: bool
 ) -> tuple[np.datetime64, np.datetime64]:
     """Return the dates between which the ground jumped."""
     places = [
@@ -192,7 +206,7 @@ def _find(
         torch.from_numpy(dates.years),
         terms,
         observed[:, :, measured],
-        sigma[:, :, measured],
+        sigma[:, :, measured] if known else None,
     )
     between = dates.times[event.before], dates.times[event.after]
     gain = float(event.gain.max()) / event.pixels

@@ -12,7 +12,7 @@ import xarray as xr
 from groundshift import timeseries
 from groundshift.api.cubes import flat, map_cells, sample
 from groundshift.api.inputs import history_of
-from groundshift.api.sampled import closing_of, prepared
+from groundshift.api.sampled import closing_of, knows_sigma, prepared
 from groundshift.api.stable import attrs_of, noise_to_use, of_stable
 from groundshift.errors import GroundshiftError
 from groundshift.inversion import (
@@ -118,18 +118,23 @@ def invert(  # noqa: PLR0913 - the verb: one keyword for each decision that is t
     planes = [cube[name].variable for name in MOVING]
     some = sample(planes)
     some[:2] -= moved[:, :, None, None]
-    known = bool(np.isfinite(some[2:]).any())
+    known = knows_sigma(some)
     if max_closure is not None and not (known and max_closure > 0):
         raise GroundshiftError(
             f"max_closure={max_closure:g} cannot be used: it is a number above 0 of standard "
             "deviations, for pairs that know theirs"
         )
-    _warn_of_empty(dates, some)
-    if not known:
-        log.warning("no pair knows its sigma: all count alike, and errors follow from residuals")
+    _warn_of_empty(dates, some, day)
     how = prepared(dates.network, years, some, how, known=known)
     count = len(MOVING) * len(dates.times) + len(STILL)
     around = ways_around(dates.network) if known else []
+    if max_closure is not None:
+        if not around:
+            raise GroundshiftError(
+                "max_closure= needs triangles, and these pairs make none; leave it out, or track "
+                "pairs that lead around others"
+            )
+        steps.append(f"left out cells that close worse than {max_closure:g}")
     # Stable ground tells errors that close, and all others of images.
     together = closing_of(dates.network, years, some, how) if known and ground is None else None
     job = _Job(dates.network, years, day, how, known, moved, noise, around, max_closure, together)
@@ -194,14 +199,16 @@ def _solved(job: _Job, planes: np.ndarray) -> np.ndarray:
         promised = job.together.of_positions(promised, sigma, job.reference)
     sigma = with_images(promised, job.noise, job.reference)
     parts = [found.position[:, 0], found.position[:, 1], sigma[:, 0], sigma[:, 1]]
+    out = torch.isfinite(found.position[:, 0]).sum(0) <= 1  # the reference date alone
     if job.max_closure is not None:
-        parts = [torch.where(closes > job.max_closure, torch.nan, part) for part in parts]
+        out |= closes > job.max_closure
+    parts = [part.masked_fill(out, torch.nan) for part in parts]
     still = (found.misfit, closes, counted.to(observed.dtype))
     whole = torch.cat([*parts, torch.stack(still)])
     return whole.float().numpy()
 
 
-def _warn_of_empty(dates: timeseries.Dates, some: np.ndarray) -> None:
+def _warn_of_empty(dates: timeseries.Dates, some: np.ndarray, reference: int) -> None:
     """Say which dates have nothing in cells where others have."""
     measured = np.isfinite(some[0]).any((1, 2))
     first, second = (each.numpy() for each in dates.network.ends())
@@ -210,6 +217,11 @@ def _warn_of_empty(dates: timeseries.Dates, some: np.ndarray) -> None:
     )
     if measured.any() and (empty := dates.times[told == 0]).size:
         named = ", ".join(str(np.datetime_as_string(day, unit="D")) for day in empty[:5])
+        if not told[reference]:
+            log.warning(
+                "nothing is known relative to the reference date, as nothing was measured of it in "
+                "the places that were looked at; choose another with reference="
+            )
         log.warning(
             "no pair measured anything of %s%s in the places that were looked at: there is likely "
             "nothing in the result for these dates",

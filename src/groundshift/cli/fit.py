@@ -30,7 +30,11 @@ def fit(  # noqa: PLR0913 - one option for each decision that is the user's
     ],
     *,
     acceleration: Annotated[
-        bool, typer.Option("--acceleration", help="Velocity changes steadily.")
+        bool,
+        typer.Option(
+            "--acceleration",
+            help="Velocity changes steadily; what is told is that of the middle of the time.",
+        ),
     ] = False,
     seasonal: Annotated[bool, typer.Option("--seasonal", help="A yearly wave.")] = False,
     half_yearly: Annotated[
@@ -38,7 +42,11 @@ def fit(  # noqa: PLR0913 - one option for each decision that is the user's
     ] = False,
     step: Annotated[
         list[str] | None,
-        typer.Option(metavar="DATE", help="The ground jumped then. May be given several times."),
+        typer.Option(
+            metavar="DATE",
+            help="The ground jumped then; an image of that time shows it already. May be given "
+            "several times.",
+        ),
     ] = None,
     find: Annotated[
         bool, typer.Option("--find", help="Look for the date of one (more) jump.")
@@ -47,7 +55,8 @@ def fit(  # noqa: PLR0913 - one option for each decision that is the user's
         list[str] | None,
         typer.Option(
             metavar="DATE,DAYS",
-            help="Motion after an event that ebbs away in so many days, by an exponential.",
+            help="Motion after an event, which may be before the first image, that ebbs away in so "
+            "many days, by an exponential.",
         ),
     ] = None,
     afterslip: Annotated[

@@ -131,7 +131,7 @@ def fit(result: xr.Dataset) -> list[str]:
     """Say in a few lines what was fitted."""
     thin = _thinned(result)[0].compute()
     rows, columns = result.sizes["y"], result.sizes["x"]
-    known = np.isfinite(thin["misfit"].values)
+    known = np.isfinite(thin["velocity_x"].values)
     lines = [
         f"pairs       {result.attrs['pairs']} of {result.attrs['dates']} dates",
         f"fitted      {field.percent(float(known.mean()))} of {rows} x {columns} cells",
@@ -151,7 +151,7 @@ def fit(result: xr.Dataset) -> list[str]:
             f"{name:<12}median {median:.3g} {unit}, 95th percentile {high:.3g}, sigma of each "
             f"component {np.nanmedian(sigma) / np.sqrt(2):.2g}"
         )
-    if known.any():
+    if np.isfinite(thin["misfit"].values).any():
         typical = np.nanmedian(thin["misfit"].values)
         lines.append(f"misfit      median {typical:.2f} times what sigma promises")
     return lines

@@ -8,6 +8,8 @@ import numpy as np
 from groundshift.errors import GroundshiftError
 from groundshift.geometry.sight import Vector
 
+UNIT = 0.01
+"""By which the length of a direction may differ from 1."""
 WORST = 1e8
 """Ratio of the largest to the smallest eigenvalue from which a motion is not told."""
 
@@ -59,7 +61,8 @@ def combine(
     Raises
     ------
     GroundshiftError
-        If there are too few observations, or shapes differ.
+        If there are too few observations, shapes differ, a vector is no unit vector or a sigma of
+        what was measured is not positive.
     """
     free = 3 if slope is None else 2
     if len(observations) < free:
@@ -72,18 +75,16 @@ def combine(
         raise GroundshiftError("observations differ in shape; bring them onto one grid")
     if isinstance(slope, str) and slope != "horizontal":
         raise GroundshiftError(f"slope={slope!r} is not known; pass 'horizontal' or a gradient")
-    rise = np.zeros((2, *shape))
-    if slope is not None and not isinstance(slope, str):
-        rise[0], rise[1] = slope
+    rise = _rise(slope, shape)
     matrix, right = np.zeros((*shape, free, free)), np.zeros((*shape, free))
     for each in observations:
-        value, sigma = (np.broadcast_to(np.asarray(a, float), shape) for a in each[:2])
-        parts = [np.broadcast_to(np.asarray(part, float), shape) for part in each.vector]
+        value, sigma, parts = _checked(each, shape)
         if slope is not None:
             parts = [parts[0] + parts[2] * rise[0], parts[1] + parts[2] * rise[1]]
-        known = np.isfinite(value) & np.isfinite(sigma) & (sigma > 0)
-        trust = np.where(known, 1 / np.where(known, sigma, 1) ** 2, 0.0)
         vector = np.stack(parts, -1)
+        known = np.isfinite(value) & np.isfinite(sigma) & np.isfinite(vector).all(-1)
+        vector = np.where(known[..., None], vector, 0.0)
+        trust = np.where(known, 1 / np.where(known, sigma, 1) ** 2, 0.0)
         matrix += trust[..., None, None] * vector[..., :, None] * vector[..., None, :]
         right += (trust * np.where(known, value, 0.0))[..., None] * vector
     spread = np.linalg.eigvalsh(matrix)
@@ -95,6 +96,45 @@ def combine(
     found[~told], inverse[~told] = np.nan, np.nan
     east, north, up = np.moveaxis(found, -1, 0)
     return Motion(east, north, up, np.moveaxis(inverse, (-2, -1), (0, 1)))
+
+
+def _rise(slope: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """Return the gradient of the ground, ``(2, ...)``; 0 where none is given."""
+    rise = np.zeros((2, *shape))
+    if slope is None or isinstance(slope, str):
+        return rise
+    if len(slope) != 2 or any(np.shape(part) not in {(), shape} for part in slope):
+        raise GroundshiftError(
+            f"slope= has to be two arrays of shape {shape}, dz/de and dz/dn, as the observations; "
+            "bring the elevation onto their grid first"
+        )
+    rise[0], rise[1] = slope
+    return rise
+
+
+def _checked(each: Observation, shape: tuple[int, ...]) -> tuple[Any, Any, list[Any]]:
+    """Return value, sigma and direction of an observation, each of the shape of all."""
+    try:
+        value, sigma, *parts = (
+            np.broadcast_to(np.asarray(plane, float), shape)
+            for plane in (each.value, each.sigma, *each.vector)
+        )
+    except ValueError as error:
+        raise GroundshiftError(
+            f"sigma and vector have to be numbers or arrays of shape {shape}, as the observations"
+        ) from error
+    if np.any(np.isfinite(value) & (sigma <= 0)):
+        raise GroundshiftError(
+            "sigma of an observation is 0 or less where it was measured; give standard deviations, "
+            "or NaN where the value does not count"
+        )
+    length = np.sqrt(sum(part**2 for part in parts))
+    if np.any(np.abs(length[np.isfinite(length)] - 1) > UNIT):
+        raise GroundshiftError(
+            "the direction of an observation is no unit vector (its length is "
+            f"{float(np.nanmax(length)):.3g}); divide it, and what was measured along it, by that"
+        )
+    return value, sigma, parts
 
 
 def _along(

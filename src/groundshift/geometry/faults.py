@@ -7,7 +7,7 @@ import xarray as xr
 
 from groundshift.errors import GroundshiftError
 from groundshift.field import check
-from groundshift.grid import geobox_of
+from groundshift.grid import geobox_of, metres_of_unit
 from groundshift.grid.motion import NMAD
 
 TURNS, BEND = 20, 4.685
@@ -27,8 +27,9 @@ class Profile(NamedTuple):
     """Displacement in the direction of the strike."""
     normal: np.ndarray
     """Displacement to the right of the strike."""
-    sigma: np.ndarray
-    """Standard deviation of either."""
+    sigma_parallel: np.ndarray
+    """Standard deviations of both."""
+    sigma_normal: np.ndarray
 
 
 class Offset(NamedTuple):
@@ -52,33 +53,35 @@ def profile(
     Parameters
     ----------
     place
-        ``(x, y)`` of a point of the fault, in coordinates of the field.
+        ``(x, y)`` of a point of the fault, in coordinates of the field, whatever their unit.
     strike
         Direction of the fault, degrees clockwise from the y axis (north): the left and the right
         are those of somebody who looks that way. Without a map grid, from the direction of rows
         upward.
     length
-        To each side of the fault.
+        To each side of the fault, metres.
     width
-        Of the swath, along the fault.
+        Of the swath, along the fault, metres.
     """
     check(field)
     grid = geobox_of(field)
     if grid.crs is not None and grid.crs.geographic:
         raise GroundshiftError("profiles are of metres; reproject the field to a projected grid")
     up = -1.0 if grid.crs is None else 1.0
+    unit = 1.0 if grid.crs is None else metres_of_unit(grid)
     rows, columns = np.indices(field["dx"].shape) + 0.5
     affine = grid.affine
-    x = affine.a * columns + affine.b * rows + affine.c - place[0]
-    y = (affine.d * columns + affine.e * rows + affine.f - place[1]) * up
+    x = (affine.a * columns + affine.b * rows + affine.c - place[0]) * unit
+    y = (affine.d * columns + affine.e * rows + affine.f - place[1]) * unit * up
     s, c = np.sin(np.deg2rad(strike)), np.cos(np.deg2rad(strike))
     along, distance = x * s + y * c, x * c - y * s
     dx, dy = field["dx"].values.astype(float), field["dy"].values.astype(float) * up
     inside = (np.abs(distance) <= length) & (np.abs(along) <= width / 2)
     inside &= np.isfinite(dx) & np.isfinite(dy)
     order = np.argsort(distance[inside])
-    sigma = np.hypot(field["sigma_dx"].values, field["sigma_dy"].values) / np.sqrt(2)
-    planes = (distance, along, dx * s + dy * c, dx * c - dy * s, sigma)
+    sx, sy = (field[f"sigma_{name}"].values.astype(float) for name in ("dx", "dy"))
+    planes = (distance, along, dx * s + dy * c, dx * c - dy * s)
+    planes += (np.hypot(sx * s, sy * c), np.hypot(sx * c, sy * s))
     return Profile(*(np.asarray(plane, float)[inside][order] for plane in planes))
 
 
@@ -86,7 +89,8 @@ def offset(across: Profile, *, gap: float = 0.0, correlated: float = 1.0) -> Off
     """Fit a line to each side of a profile; where they meet the fault they are an offset apart.
 
     Robust (Tukey's biweight). Sigma follows from the scatter around the lines, or from that of the
-    cells where this is larger.
+    cells where this is larger. It does not know that the ground may bend near the fault: slip that
+    is locked at depth, or shear over a wide zone, makes the offset too small beyond it.
 
     Parameters
     ----------
@@ -99,7 +103,7 @@ def offset(across: Profile, *, gap: float = 0.0, correlated: float = 1.0) -> Off
     Raises
     ------
     GroundshiftError
-        If a side has too few cells.
+        If a side has too few cells, or all in one distance.
     """
     sides = [across.distance < -gap, across.distance > gap]
     found, counts = [], 0
@@ -109,9 +113,15 @@ def offset(across: Profile, *, gap: float = 0.0, correlated: float = 1.0) -> Off
                 f"the {name} side has {int(side.sum())} cells and {FEWEST} are needed; take a "
                 "longer or wider profile, or a smaller gap"
             )
+        away = across.distance[side]
+        if np.ptp(away) < 1e-6 * np.abs(away).max():
+            raise GroundshiftError(
+                f"all cells of the {name} side are {abs(away[0]):.3g} from the fault, which tells "
+                "no slope; take a longer profile"
+            )
         counts += int(side.sum())
-        parts = (across.distance[side], across.sigma[side])
-        found.append([_end(plane[side], *parts) for plane in (across.parallel, across.normal)])
+        both = ((across.parallel, across.sigma_parallel), (across.normal, across.sigma_normal))
+        found.append([_end(plane[side], away, sigma[side]) for plane, sigma in both])
     (left, right), more = found, np.sqrt(correlated)
     return Offset(
         left[0][0] - right[0][0],

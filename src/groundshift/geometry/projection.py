@@ -12,7 +12,11 @@ from groundshift.field import check
 from groundshift.grid import geobox_of
 
 NODES = 33
-"""Along each axis, at which a projection is looked at; between these it is interpolated."""
+"""Along each axis, at which a projection is looked at; between these it is interpolated. More where
+that is not enough."""
+CLOSE, MOST = 1e-4, 1025
+"""By which a metre may be off between nodes, metres, and how many of them there are at most: near a
+pole of a map that shows all around it no number is enough."""
 STEP = 50.0
 """Metres on the ground by which it is looked at."""
 NAMES = ("east", "north", "sigma_east", "sigma_north")
@@ -66,18 +70,35 @@ def to_ground(field: xr.Dataset) -> xr.Dataset:
 
 def _matrix(grid: Any, system: str) -> np.ndarray:
     """Return what turns map metres into metres to the east and north, (2, 2, rows, columns)."""
-    shape = grid.shape.yx
-    nodes = [np.linspace(0, n - 1, min(n, NODES)) for n in shape]
-    rows, columns = np.meshgrid(*nodes, indexing="ij")
-    affine = grid.affine
-    x = affine.a * (columns + 0.5) + affine.b * (rows + 0.5) + affine.c
-    y = affine.d * (columns + 0.5) + affine.e * (rows + 0.5) + affine.f
-    inverse = np.linalg.inv(_forward(system, x, y)).transpose(2, 3, 0, 1)
+    shape, count, last = grid.shape.yx, NODES, None
+    while True:
+        nodes = [np.linspace(0, n - 1, min(n, count)) for n in shape]
+        exact = _inverse(grid, system, *nodes)
+        if last is not None and np.abs(_between(last, *map(len, nodes)) - exact).max() < CLOSE:
+            break
+        last = exact
+        if count >= min(MOST, max(shape)):
+            break
+        count = 2 * count - 1
+    return _between(exact, *shape)
+
+
+def _inverse(grid: Any, system: str, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Return the same at some rows and columns."""
+    r, c = np.meshgrid(rows + 0.5, columns + 0.5, indexing="ij")
+    x = grid.affine.a * c + grid.affine.b * r + grid.affine.c
+    y = grid.affine.d * c + grid.affine.e * r + grid.affine.f
+    return np.linalg.inv(_forward(system, x, y)).transpose(2, 3, 0, 1)
+
+
+def _between(nodes: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    """Interpolate, (2, 2, ...), to so many rows and columns from the first node to the last."""
     places = np.meshgrid(
-        *(np.linspace(0, k.size - 1, n) for k, n in zip(nodes, shape, strict=True)), indexing="ij"
+        *(np.linspace(0, k - 1, n) for k, n in zip(nodes.shape[2:], (rows, columns), strict=True)),
+        indexing="ij",
     )
     return np.array(
-        [[ndimage.map_coordinates(plane, places, order=1) for plane in line] for line in inverse]
+        [[ndimage.map_coordinates(plane, places, order=1) for plane in line] for line in nodes]
     )
 
 
@@ -97,8 +118,12 @@ def map_metres(system: str, longitude: float, latitude: float) -> np.ndarray:
 
 
 def _forward(system: str, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return the map metres of a metre to the east and to the north, (rows, columns, 2, 2)."""
+    """Return the map metres of a metre to the east and to the north, (rows, columns, 2, 2).
+
+    Coordinates are in the unit of the map; metres are metres, whatever that is.
+    """
     crs = CRS.from_wkt(system)
+    unit = crs.axis_info[0].unit_conversion_factor
     geodetic = crs.geodetic_crs
     if geodetic is None:
         raise GridError(f"{crs.name} has no ellipsoid; reproject to one that has")
@@ -114,5 +139,5 @@ def _forward(system: str, x: np.ndarray, y: np.ndarray) -> np.ndarray:
             )
             for turn in (bearing, bearing + 180)
         ]
-        sides.append([(ends[0][k] - ends[1][k]) / (2 * STEP) for k in (0, 1)])
+        sides.append([(ends[0][k] - ends[1][k]) * unit / (2 * STEP) for k in (0, 1)])
     return np.array(sides).transpose(2, 3, 1, 0)

@@ -6,7 +6,7 @@ from scipy import ndimage
 
 from groundshift.errors import GroundshiftError
 from groundshift.field import check
-from groundshift.grid import geobox_of
+from groundshift.grid import geobox_of, metres_of_unit
 
 ATTRS = {
     "exx": "strain along x",
@@ -15,14 +15,19 @@ ATTRS = {
     "dilatation": "dilatation, the relative change of area",
     "shear": "largest shear strain",
     "rotation": "rotation, half the curl, anticlockwise, radians",
-    "sigma": "standard deviation of exx and eyy, that of the noise alone",
+    "sigma_exx": "standard deviation of exx, that of the noise alone",
+    "sigma_eyy": "standard deviation of eyy, that of the noise alone",
+    "sigma_exy": "standard deviation of exy and of rotation, that of the noise alone",
+    "sigma_dilatation": "standard deviation of dilatation, that of the noise alone",
 }
 
 
 def strain(field: xr.Dataset, window: int, *, correlated: float = 1.0) -> xr.Dataset:
     """Fit a plane to the displacement in a window around each cell; its slopes are the strain.
 
-    For small strains: ``exx = d dx/dx``, ``eyy = d dy/dy``, ``exy = (d dx/dy + d dy/dx) / 2``.
+    For small strains: ``exx = d dx/dx``, ``eyy = d dy/dy``, ``exy = (d dx/dy + d dy/dx) / 2``,
+    along the axes of the map; without georeferencing those of the image, y downward, but for
+    rotation, which is anticlockwise as one looks at it.
 
     Parameters
     ----------
@@ -36,8 +41,9 @@ def strain(field: xr.Dataset, window: int, *, correlated: float = 1.0) -> xr.Dat
     Returns
     -------
     xr.Dataset
-        ``exx, eyy, exy, dilatation, shear, rotation``, and ``sigma``; NaN where less than half of
-        the window was measured.
+        ``exx, eyy, exy, dilatation, shear, rotation``, and ``sigma_exx, sigma_eyy, sigma_exy`` (of
+        rotation as well) and ``sigma_dilatation``, NaN where the field knows no sigma; all NaN
+        where less than half of the window was measured.
     """
     check(field)
     if window < 3 or window % 2 == 0:
@@ -45,28 +51,32 @@ def strain(field: xr.Dataset, window: int, *, correlated: float = 1.0) -> xr.Dat
     grid = geobox_of(field)
     if grid.crs is not None and grid.crs.geographic:
         raise GroundshiftError("strain is of metres; reproject the field to a projected grid first")
-    steps = grid.affine.a, grid.affine.e
+    unit = 1.0 if grid.crs is None else metres_of_unit(grid)
+    affine = grid.affine
+    # Columns and rows of a metre along x, and of one along y.
+    turn = np.linalg.inv(np.array([[affine.a, affine.b], [affine.d, affine.e]]) * unit)
     known = np.isfinite(field["dx"].values) & np.isfinite(field["dy"].values)
     moments = _Moments(known.astype(float), window)
     slopes = {}
     for name in ("dx", "dy"):
         values = np.where(known, field[name].values, 0.0).astype(float)
-        slopes[name] = [
-            slope / step for slope, step in zip(moments.slopes(values), steps, strict=True)
-        ]
+        slopes[name] = np.einsum("kxy,ka->axy", np.stack(moments.slopes(values)), turn)
     exx, eyy = slopes["dx"][0], slopes["dy"][1]
     across, along = slopes["dx"][1], slopes["dy"][0]
     exy = (across + along) / 2
-    noise = np.where(known, np.maximum(field["sigma_dx"].values, field["sigma_dy"].values), 0.0)
-    mean = np.sqrt(moments.mean(np.nan_to_num(noise).astype(float) ** 2))
+    spread = correlated * np.einsum("klxy,ka,la->axy", moments.spread(), turn, turn)
+    vx, vy = (_variance(moments, field[name].values) for name in ("sigma_dx", "sigma_dy"))
     found = {
         "exx": exx,
         "eyy": eyy,
         "exy": exy,
         "dilatation": exx + eyy,
         "shear": np.hypot((exx - eyy) / 2, exy),
-        "rotation": (along - across) / 2,
-        "sigma": mean * np.sqrt(correlated * moments.spread()) / abs(steps[0]),
+        "rotation": (along - across) / 2 * (-1 if grid.crs is None else 1),
+        "sigma_exx": np.sqrt(vx * spread[0]),
+        "sigma_eyy": np.sqrt(vy * spread[1]),
+        "sigma_exy": np.sqrt(vx * spread[1] + vy * spread[0]) / 2,
+        "sigma_dilatation": np.sqrt(vx * spread[0] + vy * spread[1]),
     }
     return xr.Dataset(
         {
@@ -77,6 +87,14 @@ def strain(field: xr.Dataset, window: int, *, correlated: float = 1.0) -> xr.Dat
         attrs={k: field.attrs[k] for k in ("reference", "secondary") if k in field.attrs}
         | {"window": window},
     )
+
+
+def _variance(moments: "_Moments", sigma: np.ndarray) -> np.ndarray:
+    """Mean variance of the cells of each window that know it; NaN where none does."""
+    told = np.isfinite(sigma) & (sigma > 0)
+    total = moments.mean(np.where(told, sigma, 0.0).astype(float) ** 2)
+    share = moments.mean(told.astype(float))
+    return np.where(share > 0, total / np.where(share > 0, share, 1), np.nan)
 
 
 class _Moments:
@@ -112,5 +130,5 @@ class _Moments:
         return self._yy * x - self._xy * y, self._xx * y - self._xy * x
 
     def spread(self) -> np.ndarray:
-        """Variance of a slope for independent errors of unit variance."""
-        return np.maximum(self._xx, self._yy)
+        """Covariance of both slopes for independent errors of unit variance, ``(2, 2, ...)``."""
+        return np.array([[self._yy, -self._xy], [-self._xy, self._xx]])

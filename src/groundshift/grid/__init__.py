@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from odc.geo.geobox import GeoBox
 
 from groundshift.errors import GridError
-from groundshift.grid.boxes import coordinates, geobox_of, output_geobox
+from groundshift.grid.boxes import coordinates, geobox_of, metres_of_unit, output_geobox
 from groundshift.grid.motion import Motion, fit_motion
 from groundshift.grid.resample import FINER, PixelMap, pixel_map, resample
 
@@ -19,6 +19,7 @@ __all__ = [
     "coordinates",
     "fit_motion",
     "geobox_of",
+    "metres_of_unit",
     "move",
     "output_geobox",
 ]

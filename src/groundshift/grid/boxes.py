@@ -64,6 +64,11 @@ def geobox_of(data: xr.DataArray | xr.Dataset) -> GeoBox:
     return geobox
 
 
+def metres_of_unit(grid: GeoBox) -> float:
+    """Return the metres (radians, of degrees) of a unit of the coordinates of a grid with a CRS."""
+    return float(grid.crs.proj.axis_info[0].unit_conversion_factor)  # type: ignore[union-attr] - see above
+
+
 def output_geobox(geobox: GeoBox, stride: int) -> GeoBox:
     """Grid whose cells are `stride` pixels wide and begin at the corner of `geobox`.
 

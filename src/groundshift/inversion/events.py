@@ -31,7 +31,11 @@ class Event(NamedTuple):
 
 
 def find_step(
-    network: Network, years: Tensor, terms: Sequence[Term], observed: Tensor, sigma: Tensor
+    network: Network,
+    years: Tensor,
+    terms: Sequence[Term],
+    observed: Tensor,
+    sigma: Tensor | None,
 ) -> Event:
     """Look for the interval in which a jump explains the pairs of all pixels best.
 
@@ -51,6 +55,9 @@ def find_step(
     GroundshiftError
         If no interval can be told from the other terms.
     """
+    if sigma is None:  # what pairs are off by where no jump is looked for
+        off = fit(network, years, terms, observed, None).misfit
+        sigma = off.expand(observed.shape)
     alone = _cost(network, years, terms, observed, sigma)
     gain = observed.new_full((network.dates - 1,), -torch.inf)
     for k in range(network.dates - 1):

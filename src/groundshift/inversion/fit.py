@@ -61,7 +61,7 @@ def fit(
     years: Tensor,
     terms: Sequence[Term],
     observed: Tensor,
-    sigma: Tensor,
+    sigma: Tensor | None,
     *,
     noise: Tensor | None = None,
     together: Closing | None = None,
@@ -75,7 +75,8 @@ def fit(
         Of each date, ``(dates,)``.
     observed, sigma
         What the pairs measured and its standard deviation, ``(pairs, components, pixels)``; NaN is
-        not measured.
+        not measured. Without sigma all pairs count alike, and what numbers are sure of follows from
+        residuals.
     noise
         Standard deviation of what is wrong with each image, in all of its pairs alike, ``(dates,
         components)``; see :mod:`groundshift.inversion.images`. By default pairs are independent.
@@ -90,6 +91,9 @@ def fit(
         If no stack of these dates tells the terms apart.
     """
     design, size = design_of(network, years.to(observed.device, observed.dtype), terms)
+    least = 1.0
+    if sigma is None:
+        sigma, least = torch.ones_like(observed), torch.finfo(observed.dtype).tiny
     measured = (torch.isfinite(observed) & torch.isfinite(sigma)).all(1)
     shared = None if noise is None else _Shared(network, noise.to(sigma) ** 2)
     total = sigma**2 if shared is None else sigma**2 + shared.of_pairs()
@@ -107,7 +111,7 @@ def fit(
             variance = squares.sum(0) / (components * left)
         else:
             variance = robust.variance(squares, measured, unknowns, components, variance)
-        variance = variance.clamp(min=1)
+        variance = variance.clamp(min=least)
         distance = (squares / variance).sqrt()
         weigh = robust.l1 if step < STARTS else robust.tukey
         trust = weigh(distance, components) * measured
@@ -119,7 +123,7 @@ def fit(
         squares = _squares(design, value, known, inverse)
         variance = squares.sum(0) / (components * left.clamp(min=1))
     misfit = variance.sqrt().where(left > 0, torch.nan)
-    spread = spread * variance.clamp(min=1).sqrt()
+    spread = spread * variance.clamp(min=least).sqrt()
     return Fitted(value / size[:, None, None], spread / size[:, None, None], misfit)
 
 

@@ -42,7 +42,11 @@ def read_stations(paths: Sequence[str]) -> list[Station]:
 
 def _tenv3(path: Path) -> list[Station]:
     """Read a file of daily solutions (Blewitt et al. 2018, Eos 99)."""
-    rows = [line.split() for line in _text(path).splitlines()[1:] if line.strip()]
+    rows = [line.split() for line in _text(path).splitlines() if line.strip()]
+    if rows and not "".join(rows[0][3:4]).isdigit():  # its header, where there is one
+        rows = rows[1:]
+    if len({len(row) for row in rows}) > 1:
+        raise GroundshiftError(f"{path}: lines differ in their number of columns; download it anew")
     try:
         days = np.array([int(row[3]) for row in rows])
         parts = np.array([[float(v) for v in row[7:13]] for row in rows])
@@ -52,7 +56,10 @@ def _tenv3(path: Path) -> list[Station]:
         latitude, longitude = float(rows[-1][20]), float(rows[-1][21])
         name = rows[0][0]
     except (ValueError, IndexError) as error:
-        raise GroundshiftError(f"{path} is no .tenv3 file ({error})") from error
+        raise GroundshiftError(
+            f"{path} is no .tenv3 file, or a part of one ({error}); download it anew, or give a "
+            ".csv table"
+        ) from error
     # A day's solution stands for its noon.
     noon = np.datetime64("1858-11-17T12:00", "ns")
     times = noon + days.astype("timedelta64[D]")
