@@ -218,6 +218,9 @@ def test_what_is_there_can_be_looked_at_before_it_is_read_again(
     def look(found: xr.Dataset) -> None:
         assert out.exists()
         seen.append(found.isel(y=slice(None, None, 3), x=slice(1, None, 2)).compute())
+        turned = found.isel(y=slice(None, None, -1), x=slice(20, 3, -2)).compute()
+        plain = found.compute().isel(y=slice(None, None, -1), x=slice(20, 3, -2))
+        xr.testing.assert_identical(turned, plain)
 
     save(make(), out, look=look)
     [found] = seen

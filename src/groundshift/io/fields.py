@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import dask.array as da
+import numpy as np
 import xarray as xr
 from rasterio.errors import RasterioError
 
@@ -20,8 +21,8 @@ from groundshift.io.scratch import TYPE, Scratch, cannot_write, compute_into
 
 log = logging.getLogger(__name__)
 
-RAW = (2048, 2048)
-"""Rows and columns of a chunk of what is read from the disk without compression."""
+RAW = 1 << 26
+"""Bytes of a chunk of what is read from the disk without compression."""
 Writer = Callable[[Path, xr.Dataset, dict[str, Scratch]], None]
 WRITERS: dict[str, Writer] = {
     ".tif": cog.write,
@@ -188,8 +189,9 @@ def _raw(dataset: xr.Dataset, scratch: dict[str, Scratch]) -> xr.Dataset:
     """Return a dataset with what was computed of it, straight from the disk."""
     planes = {}
     for name, plane in scratch.items():
-        chunks = (1, *RAW) if len(plane.shape) == 3 else RAW
-        lazy = da.from_array(plane.mapped(), chunks=chunks, name=False)  # type: ignore[arg-type] - its annotation forgets tuples
+        rows = max(1, RAW // plane.line)  # whole ones: parts of them are no faster to read
+        chunks = (*(1 for _ in plane.shape[:-2]), rows, -1)
+        lazy = da.from_array(plane, chunks=chunks, meta=np.empty((0,) * plane.ndim, TYPE))  # type: ignore[arg-type] - its annotation forgets tuples
         planes[name] = dataset[name].copy(data=lazy)
     return dataset.assign(planes)
 

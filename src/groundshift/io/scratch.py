@@ -19,6 +19,8 @@ from dask.delayed import delayed
 from groundshift.errors import OutputError
 
 TYPE = np.dtype("float32")
+WHOLE = 8
+"""Rows are read one by one for less than the inverse of that of their columns."""
 
 
 @dataclass(frozen=True)
@@ -70,20 +72,32 @@ class Scratch:
             raise OutputError(cannot_write(Path(self.path).parent.parent, error)) from error
 
     def __getitem__(self, key: Any) -> np.ndarray:
-        """Read a block."""
-        planes, rows, columns = self._bounds(key)
-        count = (rows[1] - rows[0]) * self.shape[-1]
-        found = [
-            np.fromfile(
-                self.path, TYPE, count, offset=self.plane(number).offset + rows[0] * self.line
-            ).reshape(-1, self.shape[-1])[:, slice(*columns)]
-            for number in range(*planes)
-        ]
-        return found[0] if self.ndim == 2 else np.stack(found)
+        """Read a block, or every so many of its planes, rows and columns."""
+        spans = [range(*part.indices(n)) for part, n in zip(key, self.shape, strict=True)]
+        rows, columns = spans[-2:]
+        if self.ndim == 2:
+            return self._read(rows, columns)
+        return np.stack([self.plane(number)._read(rows, columns) for number in spans[0]])
 
-    def mapped(self) -> np.ndarray:
-        """Return it as an array that is read where it is looked at."""
-        return np.memmap(self.path, TYPE, "r", self.offset, self.shape)
+    def _read(self, rows: range, columns: range) -> np.ndarray:
+        """Read rows and columns of a plane: at once if that is most of it, else row by row."""
+        if not rows or not columns:
+            return np.empty((len(rows), len(columns)), TYPE)
+        left, right = min(columns), max(columns) + 1
+        width = self.shape[-1]
+        if rows.step == 1 and WHOLE * (right - left) >= width:
+            start = self.offset + rows.start * self.line
+            found = np.fromfile(self.path, TYPE, len(rows) * width, offset=start)
+            found = found.reshape(-1, width)[:, left:right]
+        else:
+            start = self.offset + left * TYPE.itemsize
+            found = np.stack(
+                [
+                    np.fromfile(self.path, TYPE, right - left, offset=start + row * self.line)
+                    for row in rows
+                ]
+            )
+        return found[:, :: columns.step]
 
     def _bounds(self, key: tuple[slice, ...]) -> list[tuple[int, int]]:
         bounds = [part.indices(n)[:2] for part, n in zip(key, self.shape, strict=True)]
