@@ -72,12 +72,16 @@ class Scratch:
             raise OutputError(cannot_write(Path(self.path).parent.parent, error)) from error
 
     def __getitem__(self, key: Any) -> np.ndarray:
-        """Read a block, or every so many of its planes, rows and columns."""
-        spans = [range(*part.indices(n)) for part, n in zip(key, self.shape, strict=True)]
-        rows, columns = spans[-2:]
+        """Read a block, or every so many of its planes, rows and columns; or one of them."""
+        cuts = [part if isinstance(part, slice) else slice(part, part + 1) for part in key]
+        *numbers, rows, columns = (
+            range(*cut.indices(n)) for cut, n in zip(cuts, self.shape, strict=True)
+        )
         if self.ndim == 2:
-            return self._read(rows, columns)
-        return np.stack([self.plane(number)._read(rows, columns) for number in spans[0]])
+            found = self._read(rows, columns)
+        else:
+            found = np.stack([self.plane(number)._read(rows, columns) for number in numbers[0]])
+        return found[tuple(slice(None) if isinstance(part, slice) else 0 for part in key)]
 
     def _read(self, rows: range, columns: range) -> np.ndarray:
         """Read rows and columns of a plane: at once if that is most of it, else row by row."""
