@@ -83,8 +83,10 @@ def shown(reference: Tensor, secondary: Tensor, known: Tensor) -> Tensor:
         *(plane for each in (one, two) for plane in _products(each.rest, each.rest, OWN)),
     ]
     planes += [cell_sum(plane, CELL) / CELL**2 for plane in (one.place, two.place, known)]
-    fine = pixel_unshuffle(torch.stack([one.logs, two.logs], 1), CELL)
-    return torch.cat([torch.stack(planes, 1), 0.5 * fine], 1)
+    fine = pixel_unshuffle(torch.stack([one.logs, two.logs], 1), CELL).mul_(0.5)
+    del one, two
+    # At once: there are many, and each copy of all takes as much memory as the net itself.
+    return torch.cat([*(plane[:, None] for plane in planes), fine], 1)
 
 
 def _ratios(one: Tensor, other: Tensor, known: Tensor) -> list[Tensor]:
