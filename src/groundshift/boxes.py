@@ -32,6 +32,9 @@ def cell_sum(values: Tensor, cell: int) -> Tensor:
     """Sum over disjoint `cell` x `cell` squares of the last two dimensions."""
     if cell == 1:
         return values
+    if cell == 2:
+        rows = values[..., ::2, :] + values[..., 1::2, :]
+        return rows[..., ::2] + rows[..., 1::2]
     rows = values.unflatten(-2, (-1, cell)).sum(-2)
-    # Summing a few neighbours as a product with ones is 2 to 5 times faster than `sum`.
+    # Summing some neighbours as a product with ones is 2 to 5 times faster than `sum`.
     return rows.unflatten(-1, (-1, cell)) @ rows.new_ones(cell)

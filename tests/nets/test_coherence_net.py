@@ -126,3 +126,14 @@ def test_it_is_no_matcher_and_a_matcher_tells_no_coherence(tmp_path):
         _ = learned(str(tmp_path)).halo
     with pytest.raises(MatcherError, match="tells displacement"):
         _ = Learned("small").halo
+
+
+@pytest.mark.parametrize("asked", [(160, 176, 160, 192), (0, 33, 301, 320), (150, 320, 0, 7)])
+def test_a_part_that_is_asked_for_is_that_of_all(net, asked):
+    reference, secondary = images(320, 320)
+    secondary[:, 100:130, :] = torch.nan
+    first, last, left, right = asked
+    cuts = slice(first, last), slice(left, right)
+    for one, other in zip(net(reference, secondary, cuts), net(reference, secondary), strict=True):
+        assert one.shape == (1, last - first, right - left)
+        assert torch.allclose(one, other[(..., *cuts)], atol=1e-12)

@@ -13,6 +13,7 @@ from groundshift.errors import MatcherError
 from groundshift.matchers.windows import up_to
 from groundshift.nets.area import planes_of
 from groundshift.nets.coherence import CoherenceNet
+from groundshift.nets.parts import Cuts
 from groundshift.nets.weights import COHERENCE, load
 
 FACTOR = "factor"
@@ -76,10 +77,12 @@ class Learned:
         valid = torch.where(known, (coherence > beyond * sigma).to(sigma.dtype), torch.nan)
         return Coherence(coherence, sigma, valid)
 
-    def _found(self, reference: Tensor, secondary: Tensor, _prior: Tensor | None) -> Tensor:
+    def _found(
+        self, reference: Tensor, secondary: Tensor, _prior: Tensor | None, asked: Cuts
+    ) -> Tensor:
         """Run the net on the images where they fit each other best."""
         net = self.net.to(reference.device)
         with torch.inference_mode():
-            found = net(reference[None], settled(reference, secondary)[None])
-        there = torch.isfinite(reference) & torch.isfinite(secondary)
+            found = net(reference[None], settled(reference, secondary)[None], asked)
+        there = torch.isfinite(reference[asked]) & torch.isfinite(secondary[asked])
         return torch.cat([*found, there[None].to(reference.dtype)])

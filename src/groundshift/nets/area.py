@@ -8,10 +8,11 @@ from torch.nn.functional import pad
 
 from groundshift.matchers.stage import crop, known_part
 from groundshift.matchers.windows import up_to
+from groundshift.nets.parts import Cuts
 
-Run = Callable[[Tensor, Tensor, Tensor | None], Tensor]
-"""From reference, secondary (as much larger on each side as displacements may lead) and prior to
-planes of the reference's size."""
+Run = Callable[[Tensor, Tensor, Tensor | None, Cuts], Tensor]
+"""From reference, secondary (as much larger on each side as displacements may lead), prior, and
+the rows and columns of the reference that are asked for, to planes of these."""
 
 
 def planes_of(
@@ -57,11 +58,14 @@ def planes_of(
     wide = pad(secondary, ends, value=torch.nan)[around]
     if prior is not None:
         prior = pad(crop(prior, edge), ends, value=torch.nan)[(..., *part)]
-    found = run(area[part], wide, prior)
     inner = [inner_of(cut, context, n) for cut, n in zip(part, (rows, columns), strict=True)]
+    asked = inner[0][1], inner[1][1]
+    if any(cut.start == cut.stop for cut in asked):
+        return area.new_zeros(count, rows, columns)
+    found = run(area[part], wide, prior, asked)
     # Only now: what the net needs in between decides the memory.
     planes = area.new_zeros(count, rows, columns)
-    planes[:, *(to for to, _ in inner)] = found[:, *(of for _, of in inner)]
+    planes[:, *(to for to, _ in inner)] = found
     return planes
 
 

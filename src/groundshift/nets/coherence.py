@@ -11,10 +11,11 @@ from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import pixel_shuffle
+from torch.nn.functional import max_pool2d, pixel_shuffle
 
 from groundshift.nets.lagged import CELL, CONTEXT, COUNT, shown
 from groundshift.nets.layers import known_alone, masked, twice
+from groundshift.nets.parts import Cuts, Part
 from groundshift.nets.spans import Span, reach_of
 from groundshift.nets.unet import narrowed
 
@@ -80,26 +81,46 @@ class CoherenceNet(nn.Module):
         self.up = nn.ModuleList(Residual(m) for m in widths[-2::-1])
         self.told = nn.Conv2d(widths[0], 2 * CELL**2, 1)
 
-    def forward(self, reference: Tensor, secondary: Tensor) -> Regressed:
-        """Estimate from amplitudes ``(B, H, W)``, NaN where not known; sides of whole periods."""
+    def forward(
+        self, reference: Tensor, secondary: Tensor, counts: Cuts | None = None
+    ) -> Regressed:
+        """Estimate coherence.
+
+        Parameters
+        ----------
+        reference, secondary
+            Amplitudes ``(B, H, W)``, NaN where not known; sides of whole periods.
+        counts
+            Rows and columns that are asked for, and computed; all without.
+        """
         seen = torch.isfinite(reference) & torch.isfinite(secondary)
         seen &= (reference > 0) & (secondary > 0)
         known = seen.to(reference.dtype)
-        x = shown(reference, secondary, known)
-        x = x.contiguous(memory_format=torch.channels_last)
-        cells = torch.nn.functional.max_pool2d(known[:, None], CELL)
-        masks = known_alone(cells, len(WIDTHS))
+        H, W = reference.shape[-2:]
+        shape = H // CELL, W // CELL
+        asked = Part.of((H, W), counts)
+        cells = asked.coarser()
+        down, up = _parts(cells, shape)
+        masks = known_alone(max_pool2d(known[:, None], CELL), len(WIDTHS))
+        held = down[0].around(1 - (-CONTEXT // CELL)).within(shape)
+        x = shown(*(held.finer().out_of(image) for image in (reference, secondary, known)))
         levels = []
-        for enter, blocks, mask in zip(self.enter, self.down, masks, strict=True):
-            x = masked(enter(x), mask)
+        for level, (enter, blocks, part) in enumerate(
+            zip(self.enter, self.down, down, strict=True)
+        ):
+            x = enter(part.finer().out_of(x, held)) if level else part.out_of(enter(x), held)
+            mask = part.of_mask(masks[level])
+            x, held = masked(x, mask), part
             for block in blocks:  # type: ignore[attr-defined]
                 x = block(x, mask)
             levels.append(x)
-        for rise, block, skip, mask in zip(
-            self.rise, self.up, levels[-2::-1], masks[-2::-1], strict=True
-        ):
-            x = block(masked(twice(rise(x), skip), mask), mask)
-        told = pixel_shuffle(self.told(x.relu()), CELL)
+        for rise, block, level in zip(self.rise, self.up, range(len(up))[::-1], strict=True):
+            part, mask = up[level], up[level].of_mask(masks[level])
+            x = rise(part.coarser().out_of(x, held))
+            x = twice(x, part.out_of(levels[level], down[level]))
+            x, held = block(masked(x, mask), mask), part
+        told = pixel_shuffle(self.told(cells.out_of(x, held).relu()), CELL)
+        told = asked.out_of(told, cells.finer())
         coherence, share = told.sigmoid().unbind(1)
         variance = coherence * (1 - coherence) * share
         return Regressed(coherence, (variance + LEAST**2).sqrt())
@@ -120,7 +141,20 @@ class CoherenceNet(nn.Module):
     @property
     def bytes_per_pixel(self) -> int:
         """Memory for each pixel of the images, an upper estimate."""
-        return 4 * (36 + 3 * COUNT // CELL**2)
+        return 4 * (8 + (COUNT + 3 * self.told.in_channels) // CELL**2)
+
+
+def _parts(asked: Part, shape: tuple[int, int]) -> tuple[list[Part], list[Part]]:
+    """Return what is to be computed of each level, on the way down and up, for the cells asked."""
+    shapes = [(shape[0] >> level, shape[1] >> level) for level in range(len(WIDTHS))]
+    part, up = asked, []
+    for coarser in shapes[1:]:
+        part = part.around(2).coarser().within(coarser)
+        up.append(part.finer())
+    down = [part.around(2 * BLOCKS).within(shapes[-1])]
+    for seen, finer in zip(reversed(up), shapes[-2::-1], strict=True):
+        down.append(down[-1].finer().union(seen).around(2 * BLOCKS).within(finer))
+    return down[::-1], up
 
 
 def regressed_loss(found: Regressed, truth: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:

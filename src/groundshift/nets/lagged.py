@@ -17,6 +17,7 @@ from torch.nn.functional import pad, pixel_unshuffle
 
 from groundshift.boxes import box_sum, cell_sum
 from groundshift.filters import magnitude
+from groundshift.matchers.windows import up_to
 
 CELL = 2
 """Pixels each way, over which products are averaged: no more than a speckle of most products."""
@@ -35,6 +36,8 @@ COUNT = 2 * len(BETWEEN) + 2 * len(OWN) + 2 * CELL**2 + 3
 """Planes in all."""
 CONTEXT = AROUND // 2 + NEAR // 2 + SHIFTS
 """Pixels around a cell that they depend on."""
+STRIP = 128
+"""Rows that are described at once: what is made of them in between stays in the cache."""
 
 
 class Levels(NamedTuple):
@@ -76,6 +79,20 @@ def shown(reference: Tensor, secondary: Tensor, known: Tensor) -> Tensor:
     Tensor
         ``(B, COUNT, H / CELL, W / CELL)``, numbers of the order of one.
     """
+    B, H, W = known.shape
+    planes = known.new_empty(B, H // CELL, W // CELL, COUNT).movedim(-1, 1)
+    around = up_to(CONTEXT, CELL)
+    for first in range(0, H, STRIP):
+        start, last = max(first - around, 0), min(first + STRIP, H)
+        rows = slice(start, last + around)
+        strip = _strip(*(image[:, rows] for image in (reference, secondary, known)))
+        cells = slice((first - start) // CELL, (last - start) // CELL)
+        planes[:, :, first // CELL : last // CELL] = strip[:, :, cells]
+    return planes
+
+
+def _strip(reference: Tensor, secondary: Tensor, known: Tensor) -> Tensor:
+    """Return all planes of some rows."""
     one, two = Levels.of(reference, known), Levels.of(secondary, known)
     planes = [
         *_products(one.rest, two.rest, BETWEEN),
@@ -84,9 +101,7 @@ def shown(reference: Tensor, secondary: Tensor, known: Tensor) -> Tensor:
     ]
     planes += [cell_sum(plane, CELL) / CELL**2 for plane in (one.place, two.place, known)]
     fine = pixel_unshuffle(torch.stack([one.logs, two.logs], 1), CELL).mul_(0.5)
-    del one, two
-    # At once: there are many, and each copy of all takes as much memory as the net itself.
-    return torch.cat([*(plane[:, None] for plane in planes), fine], 1)
+    return torch.stack([*planes, *fine.unbind(1)], 1)
 
 
 def _ratios(one: Tensor, other: Tensor, known: Tensor) -> list[Tensor]:

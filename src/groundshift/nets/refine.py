@@ -20,6 +20,7 @@ from groundshift.nets.calibrated import UNCALIBRATED, calibrated
 from groundshift.nets.cells import LONGEST
 from groundshift.nets.fusion import PERIOD, Fusion, reach
 from groundshift.nets.guess import GAP, SQUARE, filled
+from groundshift.nets.parts import Cuts
 from groundshift.nets.regress import Regress
 from groundshift.nets.weights import STANDARD, load
 from groundshift.types import Estimate, Matcher
@@ -98,7 +99,9 @@ class Refine(Called):
         good &= torch.maximum(sigma_y, sigma_x) <= LONGEST
         return where(good, Estimate(dy, dx, sigma_y, sigma_x, 1 - doubt))
 
-    def _found(self, reference: Tensor, secondary: Tensor, prior: Tensor | None) -> Tensor:
+    def _found(
+        self, reference: Tensor, secondary: Tensor, prior: Tensor | None, asked: Cuts
+    ) -> Tensor:
         """Run the net: displacement, variances, probability of no measurement, and what counts."""
         trained = load(self.weights, reference.device)
         factors = trained.details.get("temperatures", UNCALIBRATED)
@@ -114,7 +117,8 @@ class Refine(Called):
             found = found.predictions[-1]
             variance = calibrated(found.sigma(), factors).square()
             there = (~torch.isnan(reference)).to(variance.dtype)
-            return torch.cat([*found.flow, *variance, *found.invalid.sigmoid(), there[None]])
+            planes = [*found.flow, *variance, *found.invalid.sigmoid(), there[None]]
+            return torch.cat(planes)[:, *asked]
 
 
 def near() -> MultiWindow:

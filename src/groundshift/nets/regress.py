@@ -21,6 +21,7 @@ from groundshift.nets.direct import AROUND, alike, regress
 from groundshift.nets.fusion import Fusion
 from groundshift.nets.guess import GAP, SQUARE, filled
 from groundshift.nets.images import SURROUNDINGS, TAPS, Images
+from groundshift.nets.parts import Cuts
 from groundshift.nets.weights import load
 from groundshift.types import Estimate
 
@@ -125,7 +126,9 @@ class Regress(Called):
         good = (there > 0.5) & ~(sigma > UNSURE)
         return where(good, Estimate(dy, dx, sigma, sigma.clone(), correlation.clamp(0, 1)))
 
-    def _found(self, reference: Tensor, secondary: Tensor, prior: Tensor | None) -> Tensor:
+    def _found(
+        self, reference: Tensor, secondary: Tensor, prior: Tensor | None, asked: Cuts
+    ) -> Tensor:
         """Run the net."""
         net = self.net.to(reference.device)
         with torch.inference_mode():
@@ -138,7 +141,7 @@ class Regress(Called):
             flow = regress(net, images, guess[None])[-1].flow
             correlation, share = alike(images, flow)
             there = ~torch.isnan(reference) & (share > LEAST)
-            return torch.cat([*flow, correlation, there.to(flow.dtype)])
+            return torch.cat([*flow, correlation, there.to(flow.dtype)])[:, *asked]
 
 
 def sigma_of(correlation: Tensor, table: list[tuple[float, float]] | tuple[()]) -> Tensor:

@@ -14,8 +14,6 @@ from groundshift.types import PairOperator
 
 LARGEST_TILE = 2048
 """Pixels, if not in halos. Beyond both the halo costs little and progress gets coarse."""
-WIDE_HALO = 200
-"""Pixels from which on tiles may be twice as large."""
 LARGEST_IN_HALOS = 5
 BYTES_PER_PIXEL = 200
 """Working memory of an operator that does not state its own ``bytes_per_pixel``."""
@@ -142,8 +140,7 @@ def _check_tile(tile: int, period: int) -> None:
 def _tile_sizes(length: int, operator: PairOperator) -> list[int]:
     """Sizes worth trying along one axis, largest first: multiples of the period that halve."""
     period = operator.period
-    wide = operator.halo >= WIDE_HALO
-    largest = max(LARGEST_TILE * (1 + wide), LARGEST_IN_HALOS * operator.halo)
+    largest = max(LARGEST_TILE, LARGEST_IN_HALOS * operator.halo)
     size = max(period, min(_padded(length, period), largest // period * period))
     sizes = [size]
     while size > period:
