@@ -23,11 +23,11 @@ ROWS = 4096
 """Of the scene, where nothing is written."""
 SHAPE = tuple(map(int, os.environ.get("GROUNDSHIFT_BENCHMARK_SCENE", "17000x25000").split("x")))
 METHODS = {
-    "net": ("--memory", "3GiB"),
+    "net": ("--memory", "4GiB"),
     "Pearson 9": ("--estimator", "pearson", "--window", "9", "--memory", "3GiB"),
 }
 KEYWORDS = {
-    "net": {"memory": 3 << 30},
+    "net": {"memory": 4 << 30},
     "Pearson 9": {"estimator": "pearson", "window": 9, "memory": 3 << 30},
 }
 """The same in Python."""

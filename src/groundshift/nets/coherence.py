@@ -141,7 +141,7 @@ class CoherenceNet(nn.Module):
     @property
     def bytes_per_pixel(self) -> int:
         """Memory for each pixel of the images, an upper estimate."""
-        return 4 * (8 + (COUNT + 3 * self.told.in_channels) // CELL**2)
+        return 4 * (28 + (COUNT + 3 * self.told.in_channels) // CELL**2)
 
 
 def _parts(asked: Part, shape: tuple[int, int]) -> tuple[list[Part], list[Part]]:
