@@ -201,3 +201,24 @@ class TestFusion:
         middle = slice(328, 344)
         moved = slice(328 - PERIOD, 344 - PERIOD)
         assert torch.allclose(one[..., middle, middle], two[..., moved, moved], atol=1e-4)
+
+    @pytest.mark.parametrize("iterations", [1, 2])
+    def test_a_part_that_is_asked_for_is_that_of_all(self, iterations):
+        torch.manual_seed(0)
+        size, margin = 512, 24
+        sample = speckle_sample(
+            Waves((1.0, 1.0), (90.0, 70.0)), size=size + 2 * margin, coherence=0.9, seed=4
+        )
+        inner = slice(margin, -margin)
+        reference, secondary = sample.reference[inner, inner].clone(), sample.secondary
+        reference[100:150, 200:260] = torch.nan
+        net = Fusion(FusionConfig(widths=(8, 8, 8))).eval()
+        torch.nn.init.normal_(net.head.weight, std=0.05)
+        images = reference[None], secondary[None], 3 * torch.randn(1, 2, size, size)
+        with torch.no_grad():
+            whole = net(*images, iterations).predictions[-1]
+            for asked in ((256, 272, 240, 272), (0, 33, 481, 512)):
+                cuts = slice(*asked[:2]), slice(*asked[2:])
+                part = net(*images, iterations, cuts).predictions[-1]
+                for one, other in zip(part, whole, strict=True):
+                    assert torch.allclose(one, other[(..., *cuts)], atol=1e-5)

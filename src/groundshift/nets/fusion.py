@@ -30,6 +30,7 @@ from groundshift.nets.layers import (
     run,
     twice,
 )
+from groundshift.nets.parts import Cuts, Part
 
 PERIOD = WARP * settle.DEPTH
 """Shift of the images, pixels, that shifts the result and changes nothing else."""
@@ -128,7 +129,12 @@ class Fusion(nn.Module):
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(
-        self, reference: Tensor, secondary: Tensor, flow: Tensor, iterations: int | None = None
+        self,
+        reference: Tensor,
+        secondary: Tensor,
+        flow: Tensor,
+        iterations: int | None = None,
+        asked: Cuts | None = None,
     ) -> Found:
         """Refine a displacement.
 
@@ -144,13 +150,23 @@ class Fusion(nn.Module):
             First guess ``(B, 2, H, W)``, pixels, without NaN; right to a pixel or two.
         iterations
             As configured by default.
+        asked
+            Rows and columns that the last prediction is for; all without.
         """
         images = Images.of(reference, secondary)
         flow = settled = self._settled(images, flow)
+        H, W = flow.shape[-2:]
+        held, part = Part.of((H, W)), Part.of((H, W), asked)
         found = []
-        for _ in range(self.config.iterations if iterations is None else iterations):
+        count = self.config.iterations if iterations is None else iterations
+        for left in range(count, 0, -1):
+            needed = part.around(left * REACH).whole(PERIOD).within((H, W))
+            images, flow = images.within(needed.cuts(held)), needed.out_of(flow, held)
+            held = needed
             found.append(self.step(images, flow.detach()))
             flow = found[-1].flow
+        if found:
+            found[-1] = Prediction(*(part.out_of(plane, held) for plane in found[-1]))
         return Found(settled, found)
 
     def _settled(self, images: Images, flow: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from groundshift.filters import magnitude
 from groundshift.interpolate import gradient
 from groundshift.matchers.follow import with_neighbours
 from groundshift.nets.cells import mean
+from groundshift.nets.parts import Cuts
 
 TAPS = 8
 SQUARE = 4
@@ -51,6 +52,20 @@ class Images(NamedTuple):
             known,
             inside_of(seen),
         )
+
+    def within(self, cuts: Cuts) -> "Images":
+        """Cut rows and columns of the reference out, and what of the secondary belongs to them."""
+
+        def cut(plane: Tensor, more: int) -> Tensor:
+            return plane[(..., *(slice(each.start, each.stop + more) for each in cuts))]
+
+        secondary, inside = (
+            cut(self.secondary, 2 * self.margin),
+            cut(self.inside, 2 * self.margin + 1),
+        )
+        own = (cut(plane, 0) for plane in (*self[:3], self.known))
+        reference, dy, dx, known = own
+        return Images(reference, dy, dx, secondary, known, inside)
 
     @property
     def margin(self) -> int:

@@ -38,20 +38,28 @@ class Part(NamedTuple):
         """Find the two by two cells that each of these covers."""
         return Part(*(span.finer() for span in self))
 
+    def whole(self, side: int) -> "Part":
+        """Cover whole squares of a side."""
+        return Part(*(span.cells(side, 0) for span in self))
+
     def within(self, shape: tuple[int, int]) -> "Part":
         """Leave out what a level of a shape does not have."""
         return Part(
             *(Span(max(s.first, 0), min(s.last, n - 1)) for s, n in zip(self, shape, strict=True))
         )
 
-    def out_of(self, planes: Tensor, held: "Part | None" = None) -> Tensor:
-        """Cut this part out of planes that hold another, or all."""
+    def cuts(self, held: "Part | None" = None) -> Cuts:
+        """Rows and columns of this part, in planes that hold another, or all."""
         origin = held or Part(Span(0, 0), Span(0, 0))
-        cuts = (
+        rows, columns = (
             slice(span.first - base.first, span.last + 1 - base.first)
             for span, base in zip(self, origin, strict=True)
         )
-        return planes[(..., *cuts)]
+        return rows, columns
+
+    def out_of(self, planes: Tensor, held: "Part | None" = None) -> Tensor:
+        """Cut this part out of planes that hold another, or all."""
+        return planes[(..., *self.cuts(held))]
 
     def of_mask(self, mask: Tensor | None) -> Tensor | None:
         """Cut this part out of a mask of its level; None where all is known."""

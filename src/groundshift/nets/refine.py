@@ -113,12 +113,11 @@ class Refine(Called):
                 there = torch.where(torch.isnan(reference), torch.nan, prior)
                 guess, known = filled(there)
                 reference = torch.where(known, reference, torch.nan)
-            found = trained.net(reference[None], secondary[None], guess[None], self.iterations)
-            found = found.predictions[-1]
+            images = reference[None], secondary[None], guess[None]
+            found = trained.net(*images, self.iterations, asked).predictions[-1]
             variance = calibrated(found.sigma(), factors).square()
-            there = (~torch.isnan(reference)).to(variance.dtype)
-            planes = [*found.flow, *variance, *found.invalid.sigmoid(), there[None]]
-            return torch.cat(planes)[:, *asked]
+            there = (~torch.isnan(reference[asked])).to(variance.dtype)
+            return torch.cat([*found.flow, *variance, *found.invalid.sigmoid(), there[None]])
 
 
 def near() -> MultiWindow:
