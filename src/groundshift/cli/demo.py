@@ -36,14 +36,14 @@ def demo(
     field = out / "demo.tif"
     check_out(field, [], picture_of(field) if quicklook else None)
     from groundshift import api, synth
-    from groundshift.cli import report
+    from groundshift.cli import truth
 
     typer.echo(f"rendering a {size} x {size} SAR pair at coherence {coherence:g} ...")
     sample = synth.demo_pair(seed=seed, size=size, coherence=coherence)
     first, second = (_labelled(plane.numpy()) for plane in (sample.reference, sample.secondary))
     result = api.track(first, second, radiometry="amplitude")
     measured = finish(result, field, first, draw=quicklook)
-    for line in report.errors(measured, sample, coherence):
+    for line in truth.errors(measured, sample, coherence):
         typer.echo(line)
 
 

@@ -24,16 +24,16 @@ def info(
     `groundshift info motion.tif`
     """
     start(verbose=verbose)
-    from groundshift.cli import report
+    from groundshift.cli import contents
 
-    for line in report.file(file, band_of(band)):
+    for line in contents.file(file, band_of(band)):
         typer.echo(line)
 
 
 def matchers(verbose: Verbose = False) -> None:  # noqa: FBT002 - typer's way of a flag
     """List the matchers, their parameters, and how to write them."""
     start(verbose=verbose)
-    from groundshift.cli import report
+    from groundshift.cli import catalogue
 
-    for line in report.matchers():
+    for line in catalogue.matchers():
         typer.echo(line)

@@ -1,34 +1,22 @@
-"""What the commands print about a field or an image."""
-
-import re
-import shutil
-import textwrap
-from typing import Any
+"""What the commands print about their results."""
 
 import numpy as np
 import xarray as xr
 
-from groundshift import config, field, io, maps, synth, timeseries
+from groundshift import field, maps, timeseries
+from groundshift.cli.lines import thinned, unit_of, width, wrapped
 from groundshift.config import layout
-from groundshift.errors import GroundshiftError, ImageError
-from groundshift.io import radiometry, raster
-from groundshift.nets.weights import names
-
-SAMPLE = 2000
-"""Cells or pixels read along each axis at most; statistics are of every so many of them."""
-ABSOLUTE = 0.798
-"""Mean absolute error of a Gaussian of unit standard deviation."""
 
 
 def summary(result: xr.Dataset) -> list[str]:
     """Say in a few lines what was measured."""
-    unit = _unit(result)
+    unit = unit_of(result)
     shown = [n for n in ("dx", "dy", "sigma_dx", "sigma_dy", "coherence") if n in result]
-    thin = _thinned(result[shown])[0]
+    thin = thinned(result[shown])[0]
     thin = thin.assign(share=field.measured(result)).compute()
     magnitude = np.hypot(thin["dx"].values, thin["dy"].values)
     rows, columns = result.sizes["y"], result.sizes["x"]
-    lines = [*_matcher(result), *_removed(result)]
+    lines = [*matched_by(result), *removed(result)]
     lines.append(f"measured    {field.percent(float(thin['share']))} of {rows} x {columns} cells")
     known = magnitude[np.isfinite(magnitude)]
     if known.size == 0:
@@ -55,7 +43,7 @@ def summary(result: xr.Dataset) -> list[str]:
 
 def coherence(result: xr.Dataset) -> list[str]:
     """Say in a few lines what a map of coherence shows."""
-    thin = _thinned(result)[0].compute()
+    thin = thinned(result)[0].compute()
     found, sigma, valid = (thin[name].values for name in maps.COHERENCE.attrs)
     rows, columns = result.sizes["y"], result.sizes["x"]
     known = np.isfinite(found)
@@ -73,7 +61,7 @@ def coherence(result: xr.Dataset) -> list[str]:
 
 def decay(result: xr.Dataset) -> list[str]:
     """Say in a few lines what a map of decay shows."""
-    thin = _thinned(result)[0].compute()
+    thin = thinned(result)[0].compute()
     known = np.isfinite(thin.rest.values)
     rows, columns = result.sizes["y"], result.sizes["x"]
     lines = [
@@ -95,7 +83,7 @@ def series(result: xr.Dataset) -> list[str]:
     times = result["time"].values
     last = 0 if result["time"].values[-1] == result["reference_time"].values else -1
     names = [*timeseries.MOVING]
-    thin = _thinned(result[[*names, "misfit", "closure"]].isel(time=last))[0].compute()
+    thin = thinned(result[[*names, "misfit", "closure"]].isel(time=last))[0].compute()
     moved = np.hypot(thin.dx.values, thin.dy.values)
     known = np.isfinite(moved)
     rows, columns = result.sizes["y"], result.sizes["x"]
@@ -109,7 +97,7 @@ def series(result: xr.Dataset) -> list[str]:
     ]
     if not known.any():
         return [*lines, "moved       nothing: no pairs link both dates"]
-    unit = _unit(result)
+    unit = unit_of(result)
     median, high = np.percentile(moved[known], (50, 95))
     lines.append(f"moved       median {median:.3g} {unit}, 95th percentile {high:.3g} {unit}")
     sigma = np.hypot(thin.sigma_dx.values, thin.sigma_dy.values)[known] / np.sqrt(2)
@@ -129,7 +117,7 @@ def series(result: xr.Dataset) -> list[str]:
 
 def fit(result: xr.Dataset) -> list[str]:
     """Say in a few lines what was fitted."""
-    thin = _thinned(result)[0].compute()
+    thin = thinned(result)[0].compute()
     rows, columns = result.sizes["y"], result.sizes["x"]
     known = np.isfinite(thin["velocity_x"].values)
     lines = [
@@ -167,7 +155,7 @@ def stack(result: xr.Dataset) -> list[str]:
         f"pairs       {result.sizes['pair']} of {len(dates.times)} dates, {days[0]} to {days[1]}",
         *([f"left out    {lost} pairs, which the same command tries again"] if lost else []),
         f"cells       {rows} x {columns}",
-        *_matcher(result),
+        *matched_by(result),
     ]
 
 
@@ -180,236 +168,20 @@ def _looks(result: xr.Dataset) -> str:
     return ", ".join(told) or "each pixel"
 
 
-def file(path: str, band: int | str | None) -> list[str]:
-    """Say what a file is: a field if it can be and no band is asked for, an image otherwise."""
-    if band is not None:
-        return [f"{path}: image", *_image(path, band)]
-    try:
-        found = io.open_field(path)
-        kind = maps.kind_of(found)
-        if found.attrs.get("schema") == timeseries.SERIES:
-            return [f"{path}: displacement through time", *_grid(found), *series(found)]
-        if found.attrs.get("schema") == timeseries.CUBE:
-            return [f"{path}: stack of pairs", *_grid(found), *stack(found)]
-        if kind is not None:
-            name = kind.command.split()[1]
-            say = {"coherence": coherence, "decay": decay, "fit": fit}[name]
-            return [f"{path}: map of {name}", *say(found)]
-        return [f"{path}: displacement field", *_field(found)]
-    except GroundshiftError as not_a_field:
-        try:
-            return [f"{path}: image", *_image(path, band)]
-        except ImageError as not_an_image:
-            # Of a container that holds a result, the field's complaint is the one that helps.
-            useful = str(path).lower().endswith(".zarr")
-            raise (not_a_field if useful else not_an_image) from None
-
-
-def errors(measured: xr.Dataset, sample: synth.Sample, coherence: float) -> list[str]:
-    """Compare with the exact truth of a synthetic pair, and with what physics allows."""
-    stride = int(measured.attrs["stride"])
-    wrong = np.stack(
-        [
-            measured[name].values - _cell_means(truth.numpy(), stride, measured[name].shape)
-            for name, truth in (("dx", sample.dx), ("dy", sample.dy))
-        ]
-    )
-    known = wrong[np.isfinite(wrong)]
-    if known.size == 0:
-        return ["true error  nothing was measured"]
-    bias = [float(np.nanmean(component)) for component in wrong]
-    lines = [
-        f"true error  mean {np.abs(known).mean():.4f} px, 95th percentile "
-        f"{np.percentile(np.abs(known), 95):.4f} px, bias dx {bias[0]:+.4f}, dy {bias[1]:+.4f}, "
-        f"at {_share(wrong)} of the cells",
-    ]
-    limits = ", ".join(
-        f"{ABSOLUTE * _limit(coherence, window, sample.bandwidth):.4f} px in a {window}-px window"
-        for window in (16, 32, 64)
-    )
-    return [*lines, f"the limit   mean {limits} (incoherent speckle tracking)"]
-
-
-def matchers() -> list[str]:
-    """List every matcher, filter and part with its parameters."""
-    lines = [
-        "Write a matcher as NAME(parameter=value, ...), or with values in the order of this list;",
-        "what is left out has its default:",
-        "  groundshift track A B OUT --matcher 'NCC(window=64, search=16, stride=16)'",
-        "  ... --matcher 'CoarseToFine(stages=(NCC(stride=16), LeastSquares(stride=4)))'",
-        "  ... --matcher 'Filtered(Wallis(), default(search=32))'",
-    ]
-    titles = {"matcher": "Matchers", "filter": "Filters, for Filtered", "part": "Parts of them"}
-    kind = ""
-    for each in config.describe():
-        if each.kind != kind:
-            kind = each.kind
-            lines += ["", titles[kind]]
-        lines += ["", *_described(each)]
-    lines += ["", "Put together of these"]
-    for each in config.describe_presets():
-        lines += ["", *_described(each)]
-        if all(parameter.default for parameter in each.parameters):
-            whole = layout.laid_out(repr(config.matcher_from(each.name)), _width() - 4)
-            lines += ["    It stands for", *(f"    {line}" for line in whole)]
-    own = ", ".join(names())
-    last = (
-        f"Weights of learned: {own}, or the folder of a run of groundshift train. Such a folder is "
-        "a matcher, too: what learned makes of it."
-    )
-    return [*lines, "", *_wrapped(last, 0, 0)]
-
-
-def _described(each: config.Description) -> list[str]:
-    lines = _wrapped(f"{each.name}  {each.summary}", 2, 4)
-    for parameter in each.parameters:
-        default = f"={parameter.default}" if parameter.default else ""
-        lines += _wrapped(f"{parameter.name}{default}  {parameter.summary}", 4, 8)
-    return lines
-
-
-def _width() -> int:
-    return min(shutil.get_terminal_size((100, 24)).columns, 100)
-
-
-def _wrapped(text: str, first: int, rest: int) -> list[str]:
-    """Break into lines, without the marks that docstrings have."""
-    plain = re.sub(r":\w+:(?=`)|`", "", text).rstrip()
-    return textwrap.wrap(
-        plain,
-        _width(),
-        initial_indent=" " * first,
-        subsequent_indent=" " * rest,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-
-
-def _limit(coherence: float, window: int, bandwidth: float) -> float:
-    """Return the least standard deviation, pixels."""
-    return synth.tracking_limit(coherence, (window * bandwidth) ** 2) / bandwidth
-
-
-def _cell_means(truth: np.ndarray, stride: int, shape: tuple[int, ...]) -> np.ndarray:
-    rows, columns = shape
-    padded = np.full((rows * stride, columns * stride), np.nan)
-    padded[: truth.shape[0], : truth.shape[1]] = truth
-    return padded.reshape(rows, stride, columns, stride).mean((1, 3))
-
-
-def _field(result: xr.Dataset) -> list[str]:
-    lines = [*_grid(result), _dates(result, "reference_time", "secondary_time")]
-    unit = _unit(result)
-    across, along = ("right", "down") if unit == "px" else ("east", "north")
-    lines += _wrapped(
-        f"convention  what is at (x, y) in the reference is at (x + dx, y + dy) in the secondary; "
-        f"+dx is {across}, +dy is {along}; NaN is not measured",
-        0,
-        12,
-    )
-    lines += _matcher(result)
-    if kind := str(result.attrs.get("radiometry", "")):
-        doubled = ", oversampled: pixels of the matcher are half as large as those of the images"
-        lines += _wrapped(f"{'radiometry':<12}{kind}{doubled if kind == 'complex' else ''}", 0, 12)
-    for name in ("software", "reference", "secondary", "aliasing"):
-        if result.attrs.get(name):
-            lines += _wrapped(f"{name:<11} {result.attrs[name]}", 0, 12)
-    lines += _removed(result)
-    thin, step = _thinned(result)
-    lines += _statistics(thin, step)
-    return lines
-
-
-def _removed(result: xr.Dataset) -> list[str]:
+def removed(result: xr.Dataset) -> list[str]:
     """Say which global motion was taken away, if there was one."""
     motion = result.attrs.get("coregistration")
-    return _wrapped(f"{'removed':<12}{motion}", 0, 12) if motion else []
+    return wrapped(f"{'removed':<12}{motion}", 0, 12) if motion else []
 
 
-def _matcher(result: xr.Dataset) -> list[str]:
+def matched_by(result: xr.Dataset) -> list[str]:
     """Say what matched, and in what the images are unlike those that nets were trained on."""
     stored, unlike = (str(result.attrs.get(name, "")) for name in ("matcher", "unlike_training"))
-    lines = layout.readable(stored, _width() - 12) if stored else []
+    lines = layout.readable(stored, width() - 12) if stored else []
     if len(lines) == 1:
-        lines = _wrapped(lines[0], 0, 0)
+        lines = wrapped(lines[0], 0, 0)
     heads = ["matcher", *[""] * len(lines)]
     lines = [f"{head:<12}{line}" for head, line in zip(heads, lines, strict=False)]
     if unlike:
-        lines += _wrapped(f"{'unlike':<12}the images of the net's training: {unlike}", 0, 12)
+        lines += wrapped(f"{'unlike':<12}the images of the net's training: {unlike}", 0, 12)
     return lines
-
-
-def _image(path: str, band: int | str | None) -> list[str]:
-    bands = raster.bands(path)
-    listed = [f"{f'band {each.number}':<12}{each.name}, {each.dtype}" for each in bands]
-    lines = listed if len(bands) > 1 else []
-    try:
-        image = io.open_image(path, band=band)
-    except ImageError:
-        if band is not None or len(bands) < 2:
-            raise
-        image = io.open_image(path, band=1)
-        hint = "values      of one band: pass --band NUMBER"
-        return [*_grid(image), _dates(image, "time"), *lines, hint]
-    kind = "complex" if image.dtype.kind == "c" else "real"
-    lines = [*_grid(image), _dates(image, "time"), *lines]
-    lines.append(f"pixels      {kind}, taken as {radiometry.guess(image)}")
-    thin, step = _thinned(image)
-    values = abs(thin).rename("magnitude") if kind == "complex" else thin.rename("values")
-    return [*lines, *_statistics(values.to_dataset(), step)]
-
-
-def _grid(data: Any) -> list[str]:
-    geobox = field.geobox_of(data)
-    size = f"{data.sizes['x']} columns x {data.sizes['y']} rows"
-    if geobox.crs is None:
-        return [f"grid        {size}, not georeferenced: x to the right, y downward, in pixels"]
-    affine, crs = geobox.affine, geobox.crs
-    unit = "degrees" if crs.geographic else crs.units[0]
-    code = f"EPSG:{crs.epsg}" if crs.epsg else crs.proj.name
-    box = geobox.extent.boundingbox
-    return [
-        f"grid        {size} of {abs(affine.a):.9g} x {abs(affine.e):.9g} {unit}",
-        f"crs         {code} ({crs.proj.name})",
-        f"extent      x {box.left:.9g} to {box.right:.9g}, y {box.bottom:.9g} to {box.top:.9g}",
-    ]
-
-
-def _dates(data: Any, *names: str) -> str:
-    times = [
-        data.coords[name].values if name in data.coords else np.datetime64("NaT") for name in names
-    ]
-    shown = ["unknown" if np.isnat(t) else np.datetime_as_string(t, unit="s") for t in times]
-    return f"{'date' if len(names) == 1 else 'dates':<12}{' -> '.join(shown)}"
-
-
-def _statistics(thin: xr.Dataset, step: int) -> list[str]:
-    thin = thin.compute()
-    lines = [] if step == 1 else [f"statistics of every {step}th row and column:"]
-    for name in thin.data_vars:
-        values = thin[name].values
-        known = values[np.isfinite(values)]
-        unit = thin[name].attrs.get("units", "").replace("pixel", "px")
-        unit = "" if unit == "1" else unit
-        if known.size == 0:
-            lines.append(f"{name:<12}no data")
-            continue
-        low, first, median, last, high = np.percentile(known, (0, 5, 50, 95, 100))
-        lines.append(
-            f"{name:<12}{_share(values)} known, min {low:.4g}, 5 % {first:.4g}, "
-            f"median {median:.4g}, 95 % {last:.4g}, max {high:.4g} {unit}".rstrip()
-        )
-    return lines
-
-
-def _thinned(data: Any) -> tuple[Any, int]:
-    step = max(1, -(-max(data.sizes["y"], data.sizes["x"]) // SAMPLE))
-    return data.isel(y=slice(None, None, step), x=slice(None, None, step)), step
-
-
-def _share(values: np.ndarray) -> str:
-    return field.percent(np.isfinite(values).mean() if values.size else 0.0)
-
-
-def _unit(result: xr.Dataset) -> str:
-    return "px" if result["dx"].attrs.get("units") == "pixel" else "m"
