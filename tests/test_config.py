@@ -71,6 +71,8 @@ def test_what_provenance_says_can_be_pasted_back():
     [
         ("NNC()", "did you mean 'NCC'"),
         ("Fourier(window=3)", "there are: default, learned, multikernel, NCC"),
+        ("flownet-compact", "did you mean 'flownets-compact'? there are: default, learned"),
+        ("autoo", "unknown matcher: 'autoo'; there are: default, learned"),
         ("NCC(windw=3)", "unknown parameter of NCC: 'windw'; did you mean 'window'"),
         ("NCC('wide')", "NCC(window='wide') cannot be used: window must be a whole number"),
         ("NCC(32, 8, -1)", "must be positive"),
@@ -105,6 +107,12 @@ def test_what_provenance_says_can_be_pasted_back():
 def test_what_is_wrong_is_said(text, message):
     with pytest.raises(MatcherError, match=re.escape(message).replace(r"\.\*", ".*")):
         matcher_from(text)
+
+
+def test_weights_have_names():
+    assert matcher_from("flownets-compact") == learned("flownets-compact")
+    with pytest.raises(MatcherError, match="did you mean 'auto'"):
+        matcher_from("autoo", also=("auto",))
 
 
 def test_every_member_of_the_union_can_be_named():

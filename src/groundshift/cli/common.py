@@ -120,6 +120,13 @@ def _finished(
     typer.echo(f"wrote       {', '.join(map(str, wrote))}")
 
 
+def matcher_of(text: str) -> Any:
+    """Return the matcher of an expression, or its name where the verbs know it."""
+    from groundshift import api, config
+
+    return text if api.is_name(text) else config.matcher_from(text, also=("auto",))
+
+
 def picture_of(out: Path) -> Path:
     """Return where the quicklook of a result goes: beside it, and each result has its own.
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from groundshift.cli.common import Device, Memory, Verbose, band_of, clock, start
+from groundshift.cli.common import Device, Memory, Verbose, band_of, clock, matcher_of, start
 from groundshift.cli.track import Coregister, Radiometry
 from groundshift.errors import GroundshiftError, OutputError
 
@@ -116,7 +116,7 @@ def stack(  # noqa: PLR0913 - one option for each decision that is the user's
     cube = api.stack(
         [io.open_image(each.path, time=each.time, **settings) for each in lists.find(words, asset)],
         out,
-        matcher if api.is_name(matcher) else config.matcher_from(matcher),
+        matcher_of(matcher),
         pairs=None if pairs is None else _pairs(pairs),
         following=following,
         longest=longest,

@@ -6,7 +6,16 @@ from typing import Annotated
 
 import typer
 
-from groundshift.cli.common import Device, Verbose, band_of, check_out, finish, picture_of, start
+from groundshift.cli.common import (
+    Device,
+    Verbose,
+    band_of,
+    check_out,
+    finish,
+    matcher_of,
+    picture_of,
+    start,
+)
 
 ONLY_HERE = {
     "out",
@@ -174,7 +183,7 @@ def track(  # noqa: PLR0913 - one option for each decision that is the user's
     check_out(out, [reference, secondary, prior, stable, mask], picture)
     from groundshift import api, config, field, io
 
-    chosen = matcher if api.is_name(matcher) else config.matcher_from(matcher)
+    chosen = matcher_of(matcher)
     options = {"band": band_of(band), "nodata": nodata}
     first = io.open_image(reference, time=reference_time, mask=mask, **options)
     second = io.open_image(secondary, time=secondary_time, **options)

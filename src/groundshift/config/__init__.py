@@ -8,6 +8,7 @@ of, and literal values, are understood; nothing is executed.
 import ast
 import difflib
 import inspect
+import re
 import typing
 from dataclasses import fields, is_dataclass
 from typing import Any
@@ -24,7 +25,7 @@ from groundshift.config.catalogue import (
 )
 from groundshift.config.sizes import parse_size
 from groundshift.errors import MatcherError
-from groundshift.nets.weights import is_folder, is_run
+from groundshift.nets.weights import is_folder, is_run, names
 from groundshift.types import Matcher
 
 __all__ = [
@@ -45,11 +46,18 @@ NUMBERS = {int: "a whole number", float: "a number"}
 NAMES = {**NUMBERS, str: "text in quotes"}
 
 
-def matcher_from(text: str) -> Matcher:
+def matcher_from(text: str, also: tuple[str, ...] = ()) -> Matcher:
     """Return the matcher which an expression describes.
 
     Parameters are given by name or, as in Python, in their order. The folder of a training run is
-    a matcher as well.
+    a matcher as well, and the name of weights.
+
+    Parameters
+    ----------
+    text
+        The expression.
+    also
+        What else the caller takes for a matcher: named where nothing else helps.
 
     Examples
     --------
@@ -60,12 +68,15 @@ def matcher_from(text: str) -> Matcher:
     >>> matcher_from("ncc").stride == matcher_from("NCC()").stride
     True
     """
-    if is_run(text):
+    if is_run(text) or text in names():
         return PRESETS["learned"](text)
     if is_folder(text) and text.lower() not in {*map(str.lower, registry()), *PRESETS, *SHORT}:
         raise MatcherError(
             f"the folder {text!r} holds no weights; give that of a run of `groundshift train`"
         )
+    if re.fullmatch(r"[^\W\d][\w.-]*", text) and not _is_known(text):
+        made = [each.name for each in describe() if each.kind == "matcher"]
+        raise MatcherError(_unknown("matcher", text, [*also, *PRESETS, *names(), *made]))
     try:
         tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError) as error:
@@ -77,6 +88,10 @@ def matcher_from(text: str) -> Matcher:
     if not isinstance(found, Matcher):
         raise MatcherError(f"{text!r} is not a matcher; write one like 'NCC(window=32, stride=8)'")
     return found
+
+
+def _is_known(name: str) -> bool:
+    return name in PRESETS or name in registry() or name.lower() in SHORT
 
 
 def _value(node: ast.expr, known: dict[str, type]) -> Any:
