@@ -92,6 +92,7 @@ def test_what_is_there_is_gone_on_with_and_nothing_else(store, pairs):
     ("options", "message"),
     [
         ({"size": 50}, "multiple of 16"),
+        ({"matcher": NCC(window=32, search=6, stride=6)}, "multiple of the matcher's stride, 6"),
         ({"share": 0.0}, "pass above 0"),
         ({"radiometry": "sound"}, "choose one of amplitude"),
         ({"share": 1.0}, "lower share= or size="),
@@ -99,7 +100,7 @@ def test_what_is_there_is_gone_on_with_and_nothing_else(store, pairs):
 )
 def test_what_cannot_be_labelled(pairs, tmp_path, options, message):
     with pytest.raises(GroundshiftError, match=message):
-        labels(pairs, tmp_path / "x.zarr", MATCHER, **{"size": 128, **options})
+        labels(pairs, tmp_path / "x.zarr", **{"matcher": MATCHER, "size": 128, **options})
     assert not (tmp_path / "x.zarr").exists()
 
 

@@ -27,6 +27,12 @@ def test_the_template_is_the_default_and_says_what_keys_mean() -> None:
     assert list(yaml.safe_load(text)) == [field.name for field in fields(Recipe)]
 
 
+def test_a_number_that_yaml_takes_for_text() -> None:
+    assert RECIPES.parse("radar: 5e-1").radar == 0.5
+    with pytest.raises(GroundshiftError, match="must be a number"):
+        RECIPES.parse("radar: 5e-1x")
+
+
 def test_values_go_round() -> None:
     recipe = Recipe(seed=3, split="test", motions=(("ramp", 1.0),))
     assert RECIPES.from_values(to_values(recipe)) == recipe

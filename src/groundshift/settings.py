@@ -11,6 +11,7 @@ import difflib
 import inspect
 import json
 import os
+import re
 import textwrap
 import types
 import typing
@@ -30,6 +31,8 @@ SCALARS = {
     float: "a number",
     str: "text",
 }
+EXPONENT = re.compile(r"[+-]?\d+[eE][+-]?\d+")
+"""A number as 1e-4, which YAML takes for text as it has no point."""
 NAME = "name"
 """Key by which one of several dataclasses is chosen."""
 
@@ -67,9 +70,11 @@ class Text(Generic[T]):
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
+            close = difflib.get_close_matches(str(name), self.presets, 1)
+            meant = f"did you mean {close[0]!r}? " if close else ""
             named = " or ".join(map(repr, self.presets))
             raise GroundshiftError(
-                f"cannot read the {self.name} {path} ({error}); pass a YAML file or "
+                f"cannot read the {self.name} {path} ({error}); {meant}pass a YAML file or "
                 f"{named}; {self.hint}"
             ) from error
         return self.parse(text, str(path))
@@ -154,12 +159,19 @@ def _value(value: Any, hint: Any, where: str) -> Any:
     chosen = typing.get_origin(hint) is typing.Literal  # by its name, already
     if chosen or (value is None and hint in (None, type(None))):
         return value
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+    if hint is float and _is_number(value):
         return float(value)
     # Not isinstance: True is no number.
     if type(value) is not hint:
         raise GroundshiftError(f"{where} is {value!r} and must be {SCALARS.get(hint, hint)}")
     return value
+
+
+def _is_number(value: Any) -> typing.TypeGuard[str | float]:
+    """Whether it is one, or text that YAML only takes for text."""
+    if isinstance(value, str):
+        return EXPONENT.fullmatch(value) is not None
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _any_of(value: Any, hints: tuple[Any, ...], where: str) -> Any:

@@ -102,6 +102,46 @@ def test_a_run_that_is_not_complete_says_so(folder, capsys):
 
 
 @pytest.mark.parametrize(
+    ("net", "message"),
+    [
+        ("{name: unet, width: 0}", "width=0.0 must be above 0 and at most 8"),
+        ("{name: strainnet, width: -1}", "width=-1.0 must be above 0"),
+        ("{name: ccressiam, width: .nan}", "width=nan must be above 0"),
+        ("{name: flownets, width: 0.02}", "crop=208 must be a multiple of 64 px for flownets, su"),
+    ],
+)
+def test_a_net_that_cannot_be(folder, capsys, net, message):
+    (folder / "tiny.yaml").write_text(f"net: {net}\nrecipe: {{size: 64}}\n")
+    assert go(folder) == 2
+    assert message in capsys.readouterr().err
+    assert not (folder / "run").exists()
+
+
+def test_a_run_that_failed_at_once_holds_nothing(folder, capsys):
+    (folder / "tiny.yaml").write_text(TINY.replace("motions: {constant: 1}", "motions: {zero: 1}"))
+    (folder / "run").mkdir()
+    (folder / "run/config.json").write_text("{")
+    (folder / "run/bank.sha256").write_text("0" * 64)
+    assert go(folder, "--steps", "2") == 0
+    (folder / "run/config.json").write_text("{")
+    assert go(folder) == 2
+    assert "config.json is damaged" in capsys.readouterr().err
+
+
+def test_a_checkpoint_that_is_cut_short(folder, capsys):
+    assert go(folder, "--steps", "2") == 0
+    state = folder / "run/state.pt"
+    state.write_bytes(state.read_bytes()[:-1000])
+    assert go(folder) == 2
+    assert "state.pt is damaged" in capsys.readouterr().err
+
+
+def test_invented_scenes_are_spoken_of(folder, capsys):
+    assert go(folder, "--steps", "1") == 0
+    assert "no bank of real texture is given" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("start: smal", "there are no weights 'smal'"),
@@ -137,6 +177,7 @@ def test_the_template_is_the_small_preset(capsys):
     ("text", "message"),
     [
         ("step: 3", "did you mean 'steps'"),
+        ("smooth: -1", "smooth=-1.0 must be 0 or more"),
         ("steps: 0", "must be above 0"),
         ("cool: 2", "is no share"),
         ("recipe: {size: 100}", "must be a multiple of 16"),

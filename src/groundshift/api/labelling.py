@@ -112,8 +112,8 @@ def labels(
         If OUT is something else, or was begun with other pairs or settings.
     """
     out = Path(out)
-    _check(pairs, out, size, share)
     matcher = matcher or multikernel()
+    _check(pairs, out, matcher, size, share)
     found, facts = [], []
     for number, pair in enumerate(pairs):
         kind = radiometry or kinds.guess(pair[0])
@@ -145,11 +145,16 @@ def _write(layout: Layout, found: Sequence[_Labelled], told: dict[str, Any]) -> 
         store.write(layout, shard, [_sample(*crops[k], k, layout.size) for k in part])
 
 
-def _check(pairs: Sequence[Pair], out: Path, size: int, share: float) -> None:
+def _check(pairs: Sequence[Pair], out: Path, matcher: Matcher, size: int, share: float) -> None:
     if not pairs:
         raise GroundshiftError("there are no pairs to label; pass at least one")
     if size < 16 or size % 16:
         raise GroundshiftError(f"size={size} must be a multiple of 16, such as 256")
+    if size % matcher.stride:
+        raise GroundshiftError(
+            f"size={size} must be a multiple of the matcher's stride, {matcher.stride}; pass a "
+            "stride of 1, 2, 4, 8 or 16"
+        )
     if not 0 < share <= 1:
         raise GroundshiftError(f"share={share} is no share; pass above 0, up to 1")
     if not out.absolute().parent.is_dir():

@@ -15,9 +15,8 @@ from torch.nn.functional import leaky_relu, max_pool2d
 
 from groundshift.boxes import cell_sum
 from groundshift.nets.cells import mean, repeat
-from groundshift.nets.layers import activated, conv, known_alone, masked
+from groundshift.nets.layers import activated, conv, known_alone, masked, narrowed
 from groundshift.nets.spans import Span, reach_of
-from groundshift.nets.unet import narrowed
 
 FILTERS = (64, 128, 256, 512)
 """Channels of each level at full width."""

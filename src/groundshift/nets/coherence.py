@@ -14,10 +14,9 @@ from torch import Tensor, nn
 from torch.nn.functional import max_pool2d, pixel_shuffle
 
 from groundshift.nets.lagged import CELL, CONTEXT, COUNT, shown
-from groundshift.nets.layers import known_alone, masked, twice
+from groundshift.nets.layers import known_alone, masked, narrowed, twice
 from groundshift.nets.parts import Cuts, Part
 from groundshift.nets.spans import Span, reach_of
-from groundshift.nets.unet import narrowed
 
 WIDTHS = (32, 56, 80, 96)
 """Channels of each level at full width, from cells to eight times as coarse."""

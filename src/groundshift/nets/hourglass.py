@@ -11,13 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, max_pool2d
 
-from groundshift.nets.layers import activated, masked
+from groundshift.nets.layers import activated, masked, narrowed
 from groundshift.nets.spans import Span, reach_of
 
 IMAGES = 2
 """Channels of the input: one grey image each."""
-FEWEST = 8
-"""Channels that a narrow net keeps."""
 
 
 class Step(NamedTuple):
@@ -105,7 +103,8 @@ class Hourglass(nn.Module):
     def __init__(self, plan: Plan, width: float = 1.0) -> None:
         super().__init__()
         self.plan = plan
-        channels = {step.name: _narrowed(step.outside, width) for step in plan.encoder}
+        names, wide = zip(*((step.name, step.outside) for step in plan.encoder), strict=True)
+        channels = dict(zip(names, narrowed(wide, width), strict=True))
         self._channels = channels
         inside = (IMAGES, *channels.values())
         self.encoder = nn.ModuleDict(
@@ -121,7 +120,7 @@ class Hourglass(nn.Module):
         n = inside[-1]
         self.flow.append(_flow(n))
         for name, outside in plan.decoder:
-            wide = _narrowed(outside, width)
+            (wide,) = narrowed((outside,), width)
             enlarge = nn.ConvTranspose2d(n, wide, 4, 2, 1, bias=False)
             nn.init.kaiming_normal_(enlarge.weight, a=0.1)
             self.enlarge.append(enlarge)
@@ -193,10 +192,6 @@ def enlarged(flow: Tensor, stride: int) -> Tensor:
 def parameters(net: nn.Module) -> int:
     """Count the numbers that a net learns."""
     return sum(each.numel() for each in net.parameters())
-
-
-def _narrowed(channels: int, width: float) -> int:
-    return channels if width == 1 else max(FEWEST, round(channels * width))
 
 
 def _flow(inside: int) -> nn.Conv2d:

@@ -4,6 +4,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, max_pool2d
 
+from groundshift.errors import MatcherError
+
+FEWEST = 8
+"""Channels that a narrow net keeps."""
+WIDEST = 8.0
+"""Times as many channels as published, at most."""
+
 
 class Pointwise(nn.Conv2d):
     """A convolution of 1 x 1, as a product: planes in any order, without a copy of them."""
@@ -32,6 +39,15 @@ def activated(layer: nn.Conv2d) -> nn.Sequential:
 def block(inside: int, outside: int, *, stride: int) -> nn.Sequential:
     """Two convolutions, the first one in steps."""
     return nn.Sequential(conv(inside, outside, stride=stride), conv(outside, outside))
+
+
+def narrowed(filters: tuple[int, ...], width: float) -> tuple[int, ...]:
+    """Return as many channels of each level as a width leaves; 1 is as published."""
+    if not 0 < width <= WIDEST:
+        raise MatcherError(
+            f"width={width} must be above 0 and at most {WIDEST:g}; 1 is as published"
+        )
+    return tuple(n if width == 1 else max(FEWEST, round(n * width)) for n in filters)
 
 
 def known_alone(known: Tensor, levels: int) -> list[Tensor | None]:

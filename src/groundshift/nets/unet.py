@@ -12,14 +12,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import max_pool2d
 
-from groundshift.nets.layers import known_alone, masked
+from groundshift.nets.layers import known_alone, masked, narrowed
 from groundshift.nets.spans import Span, reach_of
 
 FILTERS = (64, 128, 256, 512, 1024)
 """Channels at full width."""
 IMAGES = 2
-FEWEST = 8
-"""Channels that a narrow net keeps."""
 
 
 @dataclass(frozen=True)
@@ -98,8 +96,3 @@ class UNet(nn.Module):
     def bytes_per_pixel(self) -> int:
         """Memory for each pixel of the images, an upper estimate."""
         return 4 * 6 * self.flow.in_channels
-
-
-def narrowed(filters: tuple[int, ...], width: float) -> tuple[int, ...]:
-    """Return as many channels of each level as a width leaves."""
-    return tuple(n if width == 1 else max(FEWEST, round(n * width)) for n in filters)

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import max_pool2d
 
-from groundshift.nets.layers import known_alone, masked
+from groundshift.nets.layers import known_alone, masked, narrowed
 from groundshift.nets.spans import Span, reach_of
-from groundshift.nets.unet import IMAGES, Block, narrowed
+from groundshift.nets.unet import IMAGES, Block
 
 FILTERS = (32, 64, 128, 256, 512, 1024)
 """Channels at full width."""

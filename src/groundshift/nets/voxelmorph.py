@@ -20,9 +20,8 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, grid_sample, interpolate, pad
 
 from groundshift.errors import MatcherError
-from groundshift.nets.layers import conv, known_alone, masked
+from groundshift.nets.layers import conv, known_alone, masked, narrowed
 from groundshift.nets.spans import Span, reach_of
-from groundshift.nets.unet import narrowed
 
 ENCODER = (16, 32, 32, 32, 32)
 """Channels of each level at full width, from the full resolution down."""

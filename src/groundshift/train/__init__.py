@@ -16,7 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from groundshift.errors import GroundshiftError, OutputError
+from groundshift.nets.fusion import PERIOD
 from groundshift.nets.guess import filled, first_guess
+from groundshift.nets.weights import STATE
 from groundshift.synth.bank import Bank
 from groundshift.synth.recipe import check
 from groundshift.synth.stream import Item, Stream
@@ -92,6 +94,8 @@ def train(
     """
     if stored is None:
         check(config.recipe, bank)
+        if bank is None and config.recipe.real > 0:
+            log.warning("no bank of real texture is given: all scenes are invented")
         stream = Stream(config.recipe, bank, also=prepared(config))
         hold = partial(samples_of, config.recipe, bank)
         sources = () if bank is None else bank.sources()
@@ -103,6 +107,7 @@ def train(
     place = join(device)
     leads = rank() == 0
     state = State.begin(config, place)
+    _check_sides(config, getattr(state.net, "period", PERIOD))
     if leads:
         _claim(run, config, texture)
     if state.go_on(run):
@@ -136,6 +141,18 @@ def _check_stored(stored: "Stored | Folder", config: TrainConfig, bank: Bank | N
         )
 
 
+def _check_sides(config: TrainConfig, period: int) -> None:
+    """Refuse crops that are no whole periods of the net."""
+    sides = {"recipe.size": config.recipe.size} | ({"crop": config.crop} if config.first else {})
+    for name, side in sides.items():
+        if side % period:
+            better = max(period, side // period * period)
+            raise GroundshiftError(
+                f"{name}={side} must be a multiple of {period} px for {config.net.name}, such as "
+                f"{better}"
+            )
+
+
 def _claim(run: Path, config: TrainConfig, bank: str) -> None:
     """Write the config and the bank's digest of a new run, or check that it is continued."""
     try:
@@ -145,7 +162,9 @@ def _claim(run: Path, config: TrainConfig, bank: str) -> None:
             f"{run} cannot be the folder of a run: {error.strerror}; choose another name"
         ) from error
     path = run / BANK
-    known = path.read_text() if path.exists() else bank
+    # Of a run that failed before its first checkpoint nothing is worth keeping.
+    begun = (run / STATE).exists()
+    known = path.read_text() if begun and path.exists() else bank
     if known != bank:
         other = "another" if known else "no"
         raise OutputError(
@@ -155,8 +174,14 @@ def _claim(run: Path, config: TrainConfig, bank: str) -> None:
     path.write_text(bank)
     path = run / CONFIG
     wanted = json.loads(json.dumps(asdict(config)))
-    if path.exists():
-        there = json.loads(path.read_text())
+    if begun and path.exists():
+        try:
+            there = json.loads(path.read_text())
+        except ValueError as error:
+            raise OutputError(
+                f"{path} is damaged; restore it from a copy, or choose another folder and start "
+                "from this run (start in the YAML)"
+            ) from error
         usual = json.loads(json.dumps(asdict(TrainConfig())))
         # What a key was before there was one.
         there = {**usual, **there, "recipe": {**usual["recipe"], **there.get("recipe", {})}}

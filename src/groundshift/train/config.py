@@ -74,13 +74,17 @@ class TrainConfig:
     validate: int = 2000
     """Steps between validations."""
     samples: int = 48
-    """Samples of the validation split to validate on; sigma is calibrated on four times as many."""
+    """Samples of the validation split to validate on; sigma is calibrated on four times as many,
+    and not told with none."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be trained, before a long run begins."""
         for name in ("steps", "batch", "uses", "pool", "save", "validate", "rate", "clip", "spoil"):
             if getattr(self, name) <= 0:
                 raise GroundshiftError(f"{name}={getattr(self, name)} must be above 0")
+        for name in ("smooth", "decay", "warmup", "samples"):
+            if getattr(self, name) < 0:
+                raise GroundshiftError(f"{name}={getattr(self, name)} must be 0 or more")
         self._check_objective()
         if self.guess not in GUESSES:
             raise GroundshiftError(f"guess={self.guess!r} is not known; pass 'search' or 'none'")

@@ -2,11 +2,12 @@
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
 
-from groundshift.errors import MatcherError
+from groundshift.errors import MatcherError, OutputError
 from groundshift.nets.any import AnyConfig, AnyNet, net_of
 from groundshift.nets.fusion import FusionConfig
 from groundshift.nets.weights import STATE, load
@@ -65,11 +66,17 @@ class State:
         if not path.exists():
             return False
         device = next(self.net.parameters()).device
-        packed: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
-        self.net.load_state_dict(packed["net"])
-        self.average.load_state_dict(packed["average"])
-        self.optimizer.load_state_dict(packed["optimizer"])
-        self.step, self.seconds = packed["step"], packed["seconds"]
+        try:
+            packed: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+            self.net.load_state_dict(packed["net"])
+            self.average.load_state_dict(packed["average"])
+            self.optimizer.load_state_dict(packed["optimizer"])
+            self.step, self.seconds = packed["step"], packed["seconds"]
+        except (OSError, RuntimeError, KeyError, ValueError, EOFError, UnpicklingError) as error:
+            raise OutputError(
+                f"{path} is damaged ({type(error).__name__}) and cannot be gone on from; restore "
+                "it from a copy, or choose another folder"
+            ) from error
         return True
 
 
