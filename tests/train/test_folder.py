@@ -11,14 +11,17 @@ from rasterio.transform import from_origin
 from groundshift.errors import GroundshiftError, ImageError
 from groundshift.matchers.prior import as_prior
 from groundshift.matchers.whole import match_whole
+from groundshift.nets.domain import span_of
 from groundshift.nets.refine import guessing, learned
 from groundshift.nets.voxelmorph import VoxelMorphConfig
+from groundshift.nets.weights import load
 from groundshift.synth.motions import Constant
 from groundshift.synth.recipe import Recipe
 from groundshift.synth.sample import speckle_sample
 from groundshift.train import TrainConfig, train
 from groundshift.train.folder import Folder
 from groundshift.train.pool import search_alone
+from groundshift.train.record import CALIBRATED
 
 RECIPE = Recipe(size=64, radar=1.0, plain=1.0, motions=(("constant", 1.0),))
 TINY = TrainConfig(
@@ -117,6 +120,12 @@ def test_it_trains_and_goes_on(folder, tmp_path):
     assert line["unlike"] > 0
     # Validation is on synthetic samples, whose truth is known.
     assert scores["mae"] > 0
+    # What its images are like is known of the folder's.
+    count = CALIBRATED * TINY.samples
+    crops = Folder(folder, RECIPE).looks(count)
+    images = [crop[name] for crop in crops for name in ("reference", "secondary")]
+    told = load(str(run)).details["span"]
+    assert {name: tuple(ends) for name, ends in told.items()} == span_of(images)
     sample = speckle_sample(Constant(0.5, 0.0), size=96, coherence=0.9, seed=1)
     assert bool(
         torch.isfinite(match_whole(learned(str(run), 8), sample[0], sample[1]).sigma_dy).any()

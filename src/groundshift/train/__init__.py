@@ -97,13 +97,14 @@ def train(
         if bank is None and config.recipe.real > 0:
             log.warning("no bank of real texture is given: all scenes are invented")
         stream = Stream(config.recipe, bank, also=prepared(config))
-        hold = partial(samples_of, config.recipe, bank)
+        hold = looks = partial(samples_of, config.recipe, bank)
         sources = () if bank is None else bank.sources()
         texture = "" if bank is None else bank.digest()
     else:
         _check_stored(stored, config, bank)
         stored.also = prepared(config, truth=stored.truth)
-        stream, hold, sources, texture = stored, stored.held, stored.sources, stored.digest()
+        stream, sources, texture = stored, stored.sources, stored.digest()
+        hold, looks = stored.held, stored.looks
     place = join(device)
     leads = rank() == 0
     state = State.begin(config, place)
@@ -113,7 +114,7 @@ def train(
     if state.go_on(run):
         log.info("going on from step %d", state.step)
     pool = Pool(stream, config, place, workers)
-    record = Record(config, run, state, hold, sources, report) if leads else None
+    record = Record(config, run, state, hold, looks, sources, report) if leads else None
     begun, late = time.monotonic(), False
     while state.step < config.steps and not late:
         parts = advance(config, state, pool)

@@ -62,14 +62,13 @@ class Coregistered(Folder):
         coherence = enlarged(label(one, other))
         inner = torch.zeros_like(coherence, dtype=torch.bool)
         inner[EDGE:-EDGE, EDGE:-EDGE] = True
-        made = {
+        return {
             **self._unknown(index, "radar"),
             "reference": reference,
             "secondary": secondary,
             "coherence": coherence,
             "valid": inner & torch.isfinite(coherence),
         }
-        return made if self.also is None else self.also(made)
 
 
 @lru_cache(KEPT)

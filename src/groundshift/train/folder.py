@@ -109,8 +109,16 @@ class Folder(Numbered):
         """Render samples for validation."""
         return samples_of(self.recipe, None, count)
 
+    def looks(self, count: int) -> list[Item]:
+        """Cut samples that tell what the images are like."""
+        return [self._cut(index) for index in range(count)]
+
     def at(self, index: int) -> Item:
         """Cut a sample by its number."""
+        made = self._cut(index)
+        return made if self.also is None else self.also(made)
+
+    def _cut(self, index: int) -> Item:
         rng = np.random.default_rng((self.recipe.seed, index))
         for _ in range(TRIES):
             place = self.places[rng.integers(len(self.places))]
@@ -144,8 +152,7 @@ class Folder(Numbered):
     def _item(self, pixels: list[torch.Tensor], image: xr.DataArray, index: int) -> Item:
         sensor = "optical" if image.attrs.get("radiometry") == "optical" else "radar"
         images = dict(zip(("reference", "secondary"), pixels, strict=True))
-        made = {**self._unknown(index, sensor), **images}
-        return made if self.also is None else self.also(made)
+        return {**self._unknown(index, sensor), **images}
 
     def _unknown(self, index: int, sensor: str) -> Item:
         """Say what is not known of a sample."""

@@ -42,6 +42,8 @@ class Record:
         Of the run.
     hold
         Gives the first so many samples to validate on.
+    looks
+        Gives as many that look like what was trained on.
     sources
         What the samples are made of, and its licences.
     report
@@ -54,11 +56,12 @@ class Record:
         run: Path,
         state: State,
         hold: Callable[[int], Sequence[Item]],
+        looks: Callable[[int], Sequence[Item]],
         sources: Sequence[str],
         report: Report,
     ) -> None:
         self._config, self._run, self._state = config, run, state
-        self._hold, self._sources = hold, sources
+        self._hold, self._looks, self._sources = hold, looks, sources
         self._held = hold(config.samples)
         regressed = config.objective == "coherence"
         self._validate = coherent.validate if regressed else validation.validate
@@ -93,7 +96,9 @@ class Record:
         made = path.exists() and path.stat().st_mtime >= (self._run / STATE).stat().st_mtime
         if self._state.step == config.steps and not made:
             path.unlink(missing_ok=True)
-            held = self._hold(CALIBRATED * config.samples)
+            count = CALIBRATED * config.samples
+            held = self._hold(count)
+            alike = held if self._looks == self._hold else self._looks(count)
             details = {
                 "steps": self._state.step,
                 "guess": config.guess,
@@ -104,7 +109,7 @@ class Record:
                 "samples": len(held),
                 **self._calibrate(self._run, held),
                 "span": span_of(
-                    sample[name] for sample in held for name in ("reference", "secondary")
+                    sample[name] for sample in alike for name in ("reference", "secondary")
                 ),
             }
             keep(self._state.average, path, details)

@@ -84,6 +84,9 @@ class Stored(Numbered):
         last = min(self.kept + count, len(self.samples))
         return [self.samples[k] for k in range(self.kept, last)]
 
+    looks = held
+    """Those also tell what the images are like."""
+
     def at(self, index: int) -> Item:
         """Return a sample by its number in the endless order."""
         turn, place = divmod(index, self.kept)
