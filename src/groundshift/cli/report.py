@@ -20,7 +20,8 @@ def summary(result: xr.Dataset) -> list[str]:
     lines.append(f"measured    {field.percent(float(thin['share']))} of {rows} x {columns} cells")
     known = magnitude[np.isfinite(magnitude)]
     if known.size == 0:
-        return [*lines, "displacement nothing could be measured: no texture, no data or no overlap"]
+        why = "no texture, no data, no overlap, or no match that is certain enough"
+        return [*lines, f"displacement nothing could be measured: {why}"]
     median, high = np.percentile(known, (50, 95))
     east, north = (float(np.nanmedian(thin[name].values)) for name in ("dx", "dy"))
     lines.append(

@@ -132,8 +132,9 @@ def _check_stored(stored: "Stored | Folder", config: TrainConfig, bank: Bank | N
         raise GroundshiftError(f"{stored.path} brings its own images: pass it or a bank, not both")
     if not stored.truth and config.objective != "alike":
         raise GroundshiftError(
-            f"{stored.path} has no truth: write objective: alike in the YAML, or track the images "
-            "by groundshift labels and pass the store"
+            f"{stored.path} has no truth: train voxelmorph-compact, or write objective: alike in "
+            "the YAML of another net than fusion, or track the images by groundshift labels and "
+            "pass the store"
         )
     if stored.size != config.recipe.size:
         raise GroundshiftError(

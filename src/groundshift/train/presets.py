@@ -29,8 +29,21 @@ EARTHQUAKES = Recipe(
 """One optical image, moved: the set "pre/pre" of Montagnon et al. (2024)."""
 LATER = replace(EARTHQUAKES, size=256, same=0.0, dates=1.0)
 """Two dates of one place: "pre/post", and FaultDeform of MicroFlow (2025)."""
-ROUGH = Recipe(size=256, motions=(("brownian", 1.0),), radar=1.0, plain=0.0, real=1.0, lost=0.0)
-"""Fractional Brownian motion embedded in real radar images, as DeepOT (2026)."""
+ROUGH = Recipe(
+    size=256,
+    motions=(
+        ("brownian", 0.6),
+        ("landslide", 0.2),
+        ("bowl", 0.1),
+        ("volcano", 0.05),
+        ("earthquake", 0.05),
+    ),
+    radar=1.0,
+    plain=0.0,
+    real=1.0,
+    lost=0.0,
+)
+"""Fractional Brownian and other motion embedded in real radar images, as DeepOT (2026)."""
 RADAR = replace(Recipe(size=256), radar=1.0)
 
 DETECTED = Recipe(
