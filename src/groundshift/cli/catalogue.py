@@ -30,8 +30,8 @@ def matchers() -> list[str]:
             lines += ["    It stands for", *(f"    {line}" for line in whole)]
     own = ", ".join(names())
     last = (
-        f"Weights of learned: {own}, or the folder of a run of groundshift train. Such a folder is "
-        "a matcher, too: what learned makes of it."
+        f"Weights of learned: {own}, or the folder of a run of groundshift train. Such a name or "
+        "folder is a matcher, too: what learned makes of it."
     )
     return [*lines, "", *wrapped(last, 0, 0)]
 

@@ -80,16 +80,14 @@ class CoherenceNet(nn.Module):
         self.up = nn.ModuleList(Residual(m) for m in widths[-2::-1])
         self.told = nn.Conv2d(widths[0], 2 * CELL**2, 1)
 
-    def forward(
-        self, reference: Tensor, secondary: Tensor, counts: Cuts | None = None
-    ) -> Regressed:
+    def forward(self, reference: Tensor, secondary: Tensor, asked: Cuts | None = None) -> Regressed:
         """Estimate coherence.
 
         Parameters
         ----------
         reference, secondary
             Amplitudes ``(B, H, W)``, NaN where not known; sides of whole periods.
-        counts
+        asked
             Rows and columns that are asked for, and computed; all without.
         """
         seen = torch.isfinite(reference) & torch.isfinite(secondary)
@@ -97,8 +95,8 @@ class CoherenceNet(nn.Module):
         known = seen.to(reference.dtype)
         H, W = reference.shape[-2:]
         shape = H // CELL, W // CELL
-        asked = Part.of((H, W), counts)
-        cells = asked.coarser()
+        wanted = Part.of((H, W), asked)
+        cells = wanted.coarser()
         down, up = _parts(cells, shape)
         masks = known_alone(max_pool2d(known[:, None], CELL), len(WIDTHS))
         held = down[0].around(1 - (-CONTEXT // CELL)).within(shape)
@@ -119,7 +117,7 @@ class CoherenceNet(nn.Module):
             x = twice(x, part.out_of(levels[level], down[level]))
             x, held = block(masked(x, mask), mask), part
         told = pixel_shuffle(self.told(cells.out_of(x, held).relu()), CELL)
-        told = asked.out_of(told, cells.finer())
+        told = wanted.out_of(told, cells.finer())
         coherence, share = told.sigmoid().unbind(1)
         variance = coherence * (1 - coherence) * share
         return Regressed(coherence, (variance + LEAST**2).sqrt())
