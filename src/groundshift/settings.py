@@ -100,10 +100,15 @@ class Text(Generic[T]):
         """Return other values of some keys, the rest as before."""
         return self.from_values(to_values(before) | dict(values))
 
-    def template(self) -> str:
-        """Return YAML with all keys, their defaults, and what they mean as comments."""
+    def template(self, values: T | None = None) -> str:
+        """Return YAML with all keys, what they are (by default), and what they mean as comments."""
         first = f"# A {self.name} for `{self.command}`: keep what you change, leave out the rest."
-        return "\n".join([first, *_lines(self.cls(), "")]) + "\n"
+        values = self.cls() if values is None else values
+        return "\n".join([first, *_lines(values, "")]) + "\n"
+
+    def difference(self, values: T) -> str:
+        """Return YAML with no more than the keys that are not as by default."""
+        return yaml.safe_dump(_difference(values, self.cls()), sort_keys=False)
 
 
 RECIPES = Text(Recipe, "recipe", "groundshift simulate", {"default": Recipe()})
@@ -130,6 +135,19 @@ def _lines(settings: Any, indent: str) -> Iterator[str]:
             yield from (f"{indent}  {key}: {json.dumps(v)}" for key, v in value.items())
         else:
             yield f"{indent}{name}: {json.dumps(value)}"
+
+
+def _difference(settings: Any, usual: Any) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if type(settings) is not type(usual):  # one of several, by its name
+        found, usual = {NAME: settings.name}, type(settings)()
+    values, defaults = to_values(settings), to_values(usual)
+    for name, value in values.items():
+        if value == defaults[name]:
+            continue
+        own = getattr(settings, name)
+        found[name] = _difference(own, getattr(usual, name)) if is_dataclass(own) else value
+    return found
 
 
 # -- values ------------------------------------------------------------------------------------

@@ -110,7 +110,7 @@ def test_a_card_has_the_benchmark_and_what_came_before(tmp_path, monkeypatch):
     card = (tmp_path / "package/tiny.md").read_text()
     assert "| zero | 0.03 |" in card
     assert f"3 steps in 0.0 h on {os.cpu_count()} processors" in card
-    assert f", after {TINY.steps} steps in 0.0 h." in card
+    assert f", after {TINY.steps} steps in 0.0 h on synthetic pairs." in card
 
 
 def test_what_comes_with_the_package_is_whole():

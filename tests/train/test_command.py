@@ -7,9 +7,9 @@ import pytest
 import rasterio
 import torch
 
-from groundshift.cli import train as command_module
 from groundshift.synth.recipe import Recipe, draw
 from groundshift.train import PRESETS, TrainConfig
+from groundshift.train.configs import CONFIGS
 from test_cli import (
     quiet_logger,  # noqa: F401 - a fixture
     write,
@@ -51,6 +51,10 @@ def test_trains_goes_on_and_tracks(folder, capsys):
         ("train", 2), ("validation", 2), ("train", 4), ("validation", 4),
     ]  # fmt: skip
     assert 0 < lines[-1]["mae"] < 10
+    card = (folder / "run/card.md").read_text()
+    assert card.startswith("# run\n")
+    assert "on synthetic pairs alone" in card
+    assert "On 8 synthetic pairs that it was not trained on, behind its search, sigma (" in card
     held = Recipe(64, split="validation", motions=(("constant", 1.0),), radar=1, plain=1)
     image = draw(held, 0).sample.reference.numpy()
     for name in ("a.tif", "b.tif"):
@@ -79,6 +83,13 @@ def test_another_config_needs_another_folder(folder, capsys):
     (folder / "tiny.yaml").write_text(TINY.replace("warmup: 1", "warmup: 2"))
     assert go(folder) == 2
     assert "holds a run with other warmup; choose another folder" in capsys.readouterr().err
+
+
+def test_fewer_steps_than_there_are(folder, capsys):
+    assert go(folder) == 0
+    assert go(folder, "--steps", "3") == 2
+    assert "has made 4 steps and --steps 3; pass more" in capsys.readouterr().err
+    assert json.loads((folder / "run/config.json").read_text())["steps"] == 4
 
 
 def test_another_bank_needs_another_folder(folder, capsys):
@@ -169,8 +180,20 @@ def test_a_run_that_cannot_be_a_folder(folder, capsys):
 def test_the_template_is_the_small_preset(capsys):
     assert command("train", "--template") == 0
     text = capsys.readouterr().out
-    assert command_module._text().parse(text) == PRESETS["small"] == TrainConfig()
+    assert CONFIGS.parse(text) == PRESETS["small"] == TrainConfig()
     assert "  # Rows and columns, pixels." in text
+
+
+def test_the_template_of_a_net_has_its_own_keys(capsys):
+    assert command("train", "strainnet-compact", "--template") == 0
+    text = capsys.readouterr().out
+    assert CONFIGS.parse(text) == PRESETS["strainnet-compact"]
+    assert "  # Times as many channels as published.\n  width: 0.14" in text
+
+
+def test_without_a_folder_nothing_is_trained(capsys):
+    assert command("train", "small") == 2
+    assert "the folder of the run" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

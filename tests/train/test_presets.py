@@ -1,5 +1,6 @@
 """Configs with names: what is promised of their sizes, and that each can be drawn from."""
 
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -7,9 +8,10 @@ import torch
 
 from groundshift.nets.any import NETS, Direct, net_of
 from groundshift.nets.hourglass import parameters
-from groundshift.settings import Text
-from groundshift.train import PRESETS, TrainConfig
+from groundshift.train import PRESETS
+from groundshift.train.configs import CONFIGS, texts
 
+FOLDER = Path(__file__).parents[2] / "configs"
 LITERATURE = [config.name for config, net in NETS.items() if net in get_args(Direct)]
 
 
@@ -31,5 +33,16 @@ def test_compact_weights_fit_into_the_package():
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_is_what_its_text_says(name):
-    text = Text(TrainConfig, "training", "groundshift train", PRESETS)
-    assert text.read(name) == PRESETS[name]
+    assert CONFIGS.read(name) == PRESETS[name]
+    assert CONFIGS.parse(CONFIGS.template(PRESETS[name])) == PRESETS[name]
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_is_a_file_with_no_more_than_what_is_its_own(name):
+    path = FOLDER / f"{name}.yaml"
+    assert CONFIGS.read(path) == PRESETS[name]
+    assert path.read_text() == texts()[path.name], "run python -m groundshift.train.configs"
+
+
+def test_no_file_is_there_without_a_preset():
+    assert {path.stem for path in FOLDER.iterdir()} == set(PRESETS)

@@ -4,7 +4,7 @@ import math
 import os
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -13,28 +13,19 @@ from groundshift.cli.track import Radiometry
 from groundshift.errors import GroundshiftError
 
 
-def _template(asked: bool) -> None:  # noqa: FBT001 - typer's callbacks get it so
-    if asked:
-        typer.echo(_text().template(), nl=False)
-        raise typer.Exit
-
-
-def _text() -> Any:
-    from groundshift.settings import Text
-    from groundshift.train import PRESETS, TrainConfig
-
-    return Text(TrainConfig, "training", "groundshift train", PRESETS)
-
-
 def train(  # noqa: PLR0913 - one option for each decision that is the user's
     config: Annotated[
-        str,
+        str | None,
         typer.Argument(
             help="YAML of what to train, or a name: `small`, `medium`, `large`, or a net of the "
-            "literature as published (`strainnet`) or small (`strainnet-compact`)."
+            "literature as published (`strainnet`) or small (`strainnet-compact`).",
+            show_default=False,
         ),
-    ],
-    run: Annotated[Path, typer.Argument(help="Folder of the run; it can be used as a matcher.")],
+    ] = None,
+    run: Annotated[
+        Path | None,
+        typer.Argument(help="Folder of the run; it can be used as a matcher.", show_default=False),
+    ] = None,
     *,
     bank: Annotated[
         Path | None, typer.Option(help="Texture of real images, from `groundshift pack`.")
@@ -78,9 +69,7 @@ def train(  # noqa: PLR0913 - one option for each decision that is the user's
     ] = None,
     template: Annotated[
         bool,
-        typer.Option(
-            "--template", callback=_template, is_eager=True, help="Print a commented config."
-        ),
+        typer.Option("--template", help="Print CONFIG with all keys and comments, and stop."),
     ] = False,
     verbose: Verbose = False,
 ) -> None:
@@ -103,16 +92,24 @@ def train(  # noqa: PLR0913 - one option for each decision that is the user's
     from groundshift.synth.bank import Bank
     from groundshift.tile import resolve_device
     from groundshift.tile.memory import cores
+    from groundshift.train.configs import CONFIGS
     from groundshift.train.coregistered import Coregistered
     from groundshift.train.folder import Folder
     from groundshift.train.stored import Stored
 
     if store is not None and images is not None:
         raise GroundshiftError("--store and --images are two sources of samples; pass one of them")
-    text = _text()
-    chosen = text.read(config)
+    if template:
+        typer.echo(CONFIGS.template(None if config is None else CONFIGS.read(config)), nl=False)
+        return
+    if config is None or run is None:
+        raise GroundshiftError(
+            "what to train and the folder of the run are both needed: "
+            "groundshift train small run --bank texture.npz"
+        )
+    chosen = CONFIGS.read(config)
     if steps is not None:
-        chosen = text.changed(chosen, {"steps": steps})
+        chosen = CONFIGS.changed(chosen, {"steps": steps})
     device = resolve_device(device)
     if workers is None:
         workers = max(1, cores() // 3) if device == "cpu" else cores()

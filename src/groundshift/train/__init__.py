@@ -3,11 +3,9 @@
 Needs torch, numpy and scipy alone: training runs on bare GPU machines.
 """
 
-import json
 import logging
 import math
 import time
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,10 +16,10 @@ from torch import Tensor, nn
 from groundshift.errors import GroundshiftError, OutputError
 from groundshift.nets.fusion import PERIOD
 from groundshift.nets.guess import filled, first_guess
-from groundshift.nets.weights import STATE
 from groundshift.synth.bank import Bank
 from groundshift.synth.recipe import check
 from groundshift.synth.stream import Item, Stream
+from groundshift.train.claim import check_run, claim
 from groundshift.train.config import TrainConfig
 from groundshift.train.objective import outcome, truth_of
 from groundshift.train.pool import Pool, prepared
@@ -38,11 +36,6 @@ if TYPE_CHECKING:  # it reads files, which bare GPU machines do without
 __all__ = ["PRESETS", "State", "TrainConfig", "advance", "rate_at", "train", "truth_of"]
 
 log = logging.getLogger(__name__)
-
-CONFIG, BANK = "config.json", "bank.sha256"
-"""In a run folder."""
-FREE = {"steps", "cool", "single", "crop", "save", "validate", "samples"}
-"""Keys that may change when a run goes on."""
 
 
 def train(
@@ -98,23 +91,31 @@ def train(
             log.warning("no bank of real texture is given: all scenes are invented")
         stream = Stream(config.recipe, bank, also=prepared(config))
         hold = looks = partial(samples_of, config.recipe, bank)
+        taught = "synthetic"
         sources = () if bank is None else bank.sources()
         texture = "" if bank is None else bank.digest()
     else:
         _check_stored(stored, config, bank)
         stored.also = prepared(config, truth=stored.truth)
         stream, sources, texture = stored, stored.sources, stored.digest()
-        hold, looks = stored.held, stored.looks
+        hold, looks, taught = stored.held, stored.looks, stored.taught
     place = join(device)
     leads = rank() == 0
     state = State.begin(config, place)
     _check_sides(config, getattr(state.net, "period", PERIOD))
     if leads:
-        _claim(run, config, texture)
+        check_run(run, config, texture)
     if state.go_on(run):
         log.info("going on from step %d", state.step)
+    if state.step > config.steps:
+        raise OutputError(
+            f"{run} has made {state.step:,} steps and steps={config.steps:,}; pass more, or choose "
+            "another folder"
+        )
+    if leads:
+        claim(run, config, texture)
     pool = Pool(stream, config, place, workers)
-    record = Record(config, run, state, hold, looks, sources, report) if leads else None
+    record = Record(config, run, state, hold, looks, sources, taught, report) if leads else None
     begun, late = time.monotonic(), False
     while state.step < config.steps and not late:
         parts = advance(config, state, pool)
@@ -153,49 +154,6 @@ def _check_sides(config: TrainConfig, period: int) -> None:
                 f"{name}={side} must be a multiple of {period} px for {config.net.name}, such as "
                 f"{better}"
             )
-
-
-def _claim(run: Path, config: TrainConfig, bank: str) -> None:
-    """Write the config and the bank's digest of a new run, or check that it is continued."""
-    try:
-        run.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"{run} cannot be the folder of a run: {error.strerror}; choose another name"
-        ) from error
-    path = run / BANK
-    # Of a run that failed before its first checkpoint nothing is worth keeping.
-    begun = (run / STATE).exists()
-    known = path.read_text() if begun and path.exists() else bank
-    if known != bank:
-        other = "another" if known else "no"
-        raise OutputError(
-            f"{run} was trained with {other} bank or store; pass the same, or choose another "
-            "folder and start from this run (start in the YAML)"
-        )
-    path.write_text(bank)
-    path = run / CONFIG
-    wanted = json.loads(json.dumps(asdict(config)))
-    if begun and path.exists():
-        try:
-            there = json.loads(path.read_text())
-        except ValueError as error:
-            raise OutputError(
-                f"{path} is damaged; restore it from a copy, or choose another folder and start "
-                "from this run (start in the YAML)"
-            ) from error
-        usual = json.loads(json.dumps(asdict(TrainConfig())))
-        # What a key was before there was one.
-        there = {**usual, **there, "recipe": {**usual["recipe"], **there.get("recipe", {})}}
-        other = sorted(k for k, v in wanted.items() if there[k] != v and k not in FREE)
-        if other:
-            raise OutputError(
-                f"{run} holds a run with other {', '.join(other)}; choose another folder, or "
-                f"change only {', '.join(sorted(FREE))}"
-            )
-    temporary = path.with_name(f".{CONFIG}.part")
-    temporary.write_text(json.dumps(wanted, indent=1))
-    temporary.replace(path)
 
 
 def advance(config: TrainConfig, state: State, pool: Pool) -> dict[str, float]:

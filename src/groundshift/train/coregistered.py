@@ -40,6 +40,7 @@ class Coregistered(Folder):
     """
 
     truth = True
+    taught = "coregistered"
 
     @property
     def side(self) -> int:

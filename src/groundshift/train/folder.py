@@ -60,6 +60,8 @@ class Folder(Numbered):
 
     truth = False
     """Whether samples have one."""
+    taught = "images"
+    """What the samples are, for the card."""
 
     def __init__(
         self,

@@ -18,13 +18,14 @@ from groundshift.nets.domain import span_of
 from groundshift.nets.weights import NAME, STATE, keep, load
 from groundshift.synth.stream import Item
 from groundshift.train import calibration, coherent, validation
+from groundshift.train.card import card
 from groundshift.train.config import TrainConfig
 from groundshift.train.state import State
 
 log = logging.getLogger(__name__)
 
-LOG = "log.jsonl"
-"""In a run folder: one line of JSON for each report."""
+LOG, CARD = "log.jsonl", "card.md"
+"""In a run folder: one line of JSON for each report, and what the weights are."""
 
 CALIBRATED = 4
 """Times as many samples as validation has, of the same: what is rare needs many."""
@@ -46,6 +47,8 @@ class Record:
         Gives as many that look like what was trained on.
     sources
         What the samples are made of, and its licences.
+    taught
+        What they are, by its name in :data:`groundshift.train.card.TAUGHT`.
     report
         Called with everything that is logged.
     """
@@ -58,10 +61,12 @@ class Record:
         hold: Callable[[int], Sequence[Item]],
         looks: Callable[[int], Sequence[Item]],
         sources: Sequence[str],
+        taught: str,
         report: Report,
     ) -> None:
         self._config, self._run, self._state = config, run, state
-        self._hold, self._looks, self._sources = hold, looks, sources
+        self._hold, self._looks = hold, looks
+        self._sources, self._taught = sources, taught
         self._held = hold(config.samples)
         regressed = config.objective == "coherence"
         self._validate = coherent.validate if regressed else validation.validate
@@ -96,9 +101,10 @@ class Record:
         made = path.exists() and path.stat().st_mtime >= (self._run / STATE).stat().st_mtime
         if self._state.step == config.steps and not made:
             path.unlink(missing_ok=True)
-            count = CALIBRATED * config.samples
-            held = self._hold(count)
-            alike = held if self._looks == self._hold else self._looks(count)
+            log.info("calibrating sigma")
+            number = CALIBRATED * config.samples
+            held = self._hold(number)
+            alike = held if self._looks == self._hold else self._looks(number)
             details = {
                 "steps": self._state.step,
                 "guess": config.guess,
@@ -106,6 +112,7 @@ class Record:
                 "hardware": _hardware(self._state),
                 **_lineage(config.start, self._sources),
                 "config": asdict(config),
+                "taught": self._taught,
                 "samples": len(held),
                 **self._calibrate(self._run, held),
                 "span": span_of(
@@ -113,6 +120,8 @@ class Record:
                 ),
             }
             keep(self._state.average, path, details)
+            count = sum(each.numel() for each in self._state.average.parameters())
+            (self._run / CARD).write_text(card(self._run.name, count, details))
 
     def _tell(self, kind: str, values: dict[str, float]) -> None:
         line = {"step": self._state.step, "seconds": self._state.seconds, **values}
@@ -129,7 +138,7 @@ class Record:
 def _lineage(start: str, sources: Sequence[str]) -> dict[str, Any]:
     """Tell what weights owe to those that a run started from: steps, hours and sources."""
     before = load(start).details if start else {}
-    own = {key: before[key] for key in ("steps", "hours") if key in before}
+    own = {key: before[key] for key in ("steps", "hours", "taught") if key in before}
     return {
         "sources": list(dict.fromkeys([*before.get("sources", ()), *sources])),
         "before": [*before.get("before", ()), *([own] if own else [])],

@@ -74,6 +74,11 @@ class Stored(Numbered):
         pairs = [" -> ".join(pair) for pair in told["recipe"].get("pairs", [])]
         return list(dict.fromkeys([*licences, *pairs]))
 
+    @property
+    def taught(self) -> str:
+        """What the samples are, for the card: "synthetic", or "labels" of real pairs."""
+        return "labels" if "pairs" in self.samples.attributes["recipe"] else "synthetic"
+
     def digest(self) -> str:
         """Identify the store by what it was made of."""
         told = {**self.samples.attributes, "count": len(self.samples)}
