@@ -66,6 +66,10 @@ def test_labels_are_near_the_truth(store, sample):
         assert not torch.isnan(item["motion"]).any()
         assert torch.equal(item["valid"], item["measurable"])
         assert torch.isnan(item["coherence"]).all()
+        for name, low, high in (("sigma", 0.0, 0.5), ("score", 0.0, 1.0)):
+            told = item[name]
+            assert torch.equal(torch.isnan(told), ~item["measurable"])
+            assert low < float(told.nanmedian()) < high
     assert min(known) >= 0.5
     assert float(torch.cat(errors).mean()) < 0.06
 
@@ -84,6 +88,8 @@ def test_what_is_there_is_gone_on_with_and_nothing_else(store, pairs):
     mark.unlink()
     again = labels(pairs, store.path, MATCHER, size=SIZE, radiometry="amplitude")
     assert all(torch.equal(again[k]["motion"], before[k]) for k in range(len(again)))
+    with pytest.raises(OutputError, match=r"was begun with .*choose another OUT$"):
+        labels(pairs * 2, store.path, MATCHER, size=SIZE, radiometry="amplitude")
     with pytest.raises(OutputError, match="was begun with"):
         labels(pairs, store.path, MATCHER, size=SIZE, share=0.6, radiometry="amplitude")
 
@@ -168,6 +174,12 @@ def test_the_command_line_does_both(tmp_path, capsys, sample):
     given = ["--matcher", "NCC(32, 6)", "--size", SIZE, "--radiometry", "amplitude"]
     assert run("labels", *reversed(files), out, *given) == 0
     assert "16 samples" in capsys.readouterr().out
+    ignored = np.ones_like(sample.reference.numpy())
+    ignored[:SIZE] = 0
+    mask = write(tmp_path / "mask.tif", ignored)
+    fewer = tmp_path / "fewer.zarr"
+    assert run("labels", *reversed(files), fewer, *given, "--mask", mask) == 0
+    assert "12 samples" in capsys.readouterr().out
     (tmp_path / "tiny.yaml").write_text(
         "steps: 2\nbatch: 1\nsamples: 1\nrecipe: {size: 64}\n"
         "net: {name: fusion, widths: [4, 4, 4]}\n"

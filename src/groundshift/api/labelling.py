@@ -60,6 +60,8 @@ class _Labelled(NamedTuple):
     dy: Tensor
     """Of each cell, pixels, NaN without a label."""
     dx: Tensor
+    quality: dict[str, Tensor]
+    """Standard deviation and score of each cell."""
     stride: int
     sensor: int
     corners: list[tuple[int, int]]
@@ -83,7 +85,8 @@ def labels(
     A label is kept where the match is certain, its way back agrees, and its neighbours do. Samples
     have the keys of synthetic ones (:mod:`groundshift.synth.stream`): `motion` is the label, zero
     where there is none, `valid` and `measurable` say where there is one; `coherence` and
-    `bandwidth` are not known.
+    `bandwidth` are not known. `sigma` (pixels, of each component) and `score` (0 to 1) are what the
+    tracker says of a label, NaN where there is none.
 
     Parameters
     ----------
@@ -130,7 +133,7 @@ def labels(
             f"no crop of {size} px has labels on {share:.0%} of its pixels; lower share= or size=, "
             "search farther (matcher=multikernel(search=64)), or take dates nearer to each other"
         )
-    layout = Layout(out.absolute(), count, 0, size, max(1, SHARD_PIXELS // size**2))
+    layout = Layout(out.absolute(), count, 0, size, max(1, SHARD_PIXELS // size**2), tracked=True)
     _write(layout, found, {"pairs": facts, "matcher": repr(matcher), "size": size, "share": share})
     return Samples(layout.path)
 
@@ -183,7 +186,8 @@ def _track(
     with tile.computing(progress=False):
         import dask
 
-        dy, dx = map(torch.from_numpy, dask.compute(lazy.dy, lazy.dx))  # pyright: ignore[reportPrivateImportUsage]
+        computed = dask.compute(*lazy)  # pyright: ignore[reportPrivateImportUsage]
+    dy, dx, sigma_dy, sigma_dx, score = map(torch.from_numpy, computed)
     near = without_outliers(dy, dx, TOLERANCE)
     same = ((near[0] - dy).abs() < 1e-6) & ((near[1] - dx).abs() < 1e-6)
     dy, dx = (torch.where(same, plane, torch.nan) for plane in (dy, dx))
@@ -195,7 +199,9 @@ def _track(
         if _labelled(dy, row, column, size, matcher.stride) >= share
     ]
     corners = [each for each in corners if _seen(one, two, *each, size) >= SEEN]
-    return _Labelled(one, two, dy, dx, matcher.stride, sensor, corners)
+    sigma = ((sigma_dy.square() + sigma_dx.square()) / 2).sqrt()
+    quality = {"sigma": sigma, "score": score}
+    return _Labelled(one, two, dy, dx, quality, matcher.stride, sensor, corners)
 
 
 def _labelled(plane: Tensor, row: int, column: int, size: int, stride: int) -> float:
@@ -226,7 +232,11 @@ def _sample(made: _Labelled, corner: tuple[int, int], index: int, size: int) -> 
         for name, image in (("reference", made.reference), ("secondary", made.secondary))
     }
     blank = torch.full((size, size), torch.nan)
-    return images | {
+    quality = {
+        name: repeat(plane[cells], made.stride).where(known, torch.nan)
+        for name, plane in made.quality.items()
+    }
+    return images | quality | {
         "motion": torch.where(known, motion, 0.0),
         "coherence": blank,
         "valid": known,

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from groundshift.cli.common import Device, Memory, Verbose, start
+from groundshift.cli.common import Device, Memory, Verbose, band_of, start
 from groundshift.cli.track import Radiometry
 from groundshift.errors import GroundshiftError, OutputError
 
@@ -29,6 +29,14 @@ def labels(  # noqa: PLR0913 - one option for each decision that is the user's
     band: Annotated[str | None, typer.Option(help="Number from 1, or name, of the band.")] = None,
     radiometry: Annotated[
         Radiometry | None, typer.Option(help="What pixels mean; default: guessed.")
+    ] = None,
+    nodata: Annotated[
+        float | None,
+        typer.Option(metavar="VALUE", help="Value that means no data, in all images."),
+    ] = None,
+    mask: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Raster of the images' size, zero where to ignore them."),
     ] = None,
     memory: Memory = None,
     device: Device = "cpu",
@@ -54,8 +62,8 @@ def labels(  # noqa: PLR0913 - one option for each decision that is the user's
         raise OutputError(f"{out} must end in .zarr; the store comes last, after the images")
     if len(paths) < 2:
         raise GroundshiftError(f"{len(paths)} image(s) make no pair; give two or more, then OUT")
-    number = int(band) if band is not None and band.isdecimal() else band
-    opened = [io.open_image(path, band=number) for path in paths]
+    options = {"band": band_of(band), "nodata": nodata, "mask": mask}
+    opened = [io.open_image(path, **options) for path in paths]
     pairs = _paired(opened, consecutive)
     found = labelling.labels(
         pairs,

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from groundshift.cli.common import Verbose, clock, start
+from groundshift.cli.common import Verbose, band_of, clock, start
 from groundshift.cli.track import Radiometry
 from groundshift.errors import GroundshiftError
 
@@ -48,6 +48,9 @@ def train(  # noqa: PLR0913 - one option for each decision that is the user's
     ] = None,
     radiometry: Annotated[
         Radiometry | None, typer.Option(help="What pixels of --images mean; default: guessed.")
+    ] = None,
+    nodata: Annotated[
+        float | None, typer.Option(help="Value that means no data, in all of --images.")
     ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, or auto for the best there is.")] = "auto",
     workers: Annotated[
@@ -119,7 +122,10 @@ def train(  # noqa: PLR0913 - one option for each decision that is the user's
     if images is not None:
         kind = None if radiometry is None else radiometry.value
         source = Coregistered if chosen.objective == "coherence" else Folder
-        stored = source(images, chosen.recipe, band=band, radiometry=kind)
+        number = band_of(band)
+        stored = source(images, chosen.recipe, band=number, radiometry=kind, nodata=nodata)
+    elif (band, radiometry, nodata) != (None, None, None):
+        raise GroundshiftError("--band, --radiometry and --nodata are those of --images; pass it")
     typer.echo(f"training    {chosen.steps:,} steps of {chosen.batch} on {device}")
     try:
         state = training.train(

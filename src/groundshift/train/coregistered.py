@@ -48,7 +48,7 @@ class Coregistered(Folder):
         return self.size // 2
 
     def _opened(self, file: Path) -> xr.DataArray:
-        image = _complex(file, self.band)
+        image = _complex(file, self.band, self.nodata)
         if not np.iscomplexobj(image.data):
             raise ImageError(
                 f"{file} is not complex: coherence is learned from co-registered SLC; leave it "
@@ -73,8 +73,8 @@ class Coregistered(Folder):
 
 
 @lru_cache(KEPT)
-def _complex(file: Path, band: int | str | None) -> xr.DataArray:
-    return io.open_image(file, band=band)
+def _complex(file: Path, band: int | str | None, nodata: float | None) -> xr.DataArray:
+    return io.open_image(file, band=band, nodata=nodata)
 
 
 def label(one: Tensor, other: Tensor) -> Tensor:

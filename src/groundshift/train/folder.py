@@ -47,6 +47,8 @@ class Folder(Numbered):
         Number from 1, or name, of the band of each image.
     radiometry
         What pixels mean; by default guessed for each image.
+    nodata
+        Value that means no data, in all images.
     start
         Number of the first crop.
     share
@@ -70,12 +72,13 @@ class Folder(Numbered):
         *,
         band: int | str | None = None,
         radiometry: str | None = None,
+        nodata: float | None = None,
         start: int = 0,
         share: tuple[int, int] | None = None,
     ) -> None:
         super().__init__(start, share)
         self.path, self.recipe = Path(path), recipe
-        self.band, self.radiometry = band, radiometry
+        self.band, self.radiometry, self.nodata = band, radiometry, nodata
         self.also: Callable[[Item], Item] | None = None
         self.places = _places(self.path)
         for place in self.places:
@@ -104,7 +107,7 @@ class Folder(Numbered):
             for place in self.places
             for file in place
         ]
-        told = repr((files, self.size, self.band, self.radiometry))
+        told = repr((files, self.size, self.band, self.radiometry, self.nodata))
         return hashlib.sha256(told.encode()).hexdigest()
 
     def held(self, count: int) -> list[Item]:
@@ -149,7 +152,7 @@ class Folder(Numbered):
         return image
 
     def _opened(self, file: Path) -> xr.DataArray:
-        return _detected(file, self.band, self.radiometry)
+        return _detected(file, self.band, self.radiometry, self.nodata)
 
     def _item(self, pixels: list[torch.Tensor], image: xr.DataArray, index: int) -> Item:
         sensor = "optical" if image.attrs.get("radiometry") == "optical" else "radar"
@@ -198,9 +201,11 @@ def _places(path: Path) -> list[list[Path]]:
 
 
 @lru_cache(KEPT)
-def _detected(file: Path, band: int | str | None, radiometry: str | None) -> xr.DataArray:
+def _detected(
+    file: Path, band: int | str | None, radiometry: str | None, nodata: float | None
+) -> xr.DataArray:
     """Open an image as amplitude or brightness."""
-    return kinds.detect(io.open_image(file, band=band, radiometry=radiometry))
+    return kinds.detect(io.open_image(file, band=band, radiometry=radiometry, nodata=nodata))
 
 
 def _pixels(image: xr.DataArray) -> torch.Tensor:

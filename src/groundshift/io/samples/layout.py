@@ -50,6 +50,11 @@ PLANES = {
         "float32", np.nan, "distance to the nearest jump of the motion, in pixels"
     ),
 }
+QUALITY = {
+    "sigma": Variable("float32", np.nan, "one standard deviation of dy and of dx, in pixels"),
+    "score": Variable("float32", np.nan, "how sure the tracker was, 0 to 1"),
+}
+"""Planes of samples whose displacement is what a tracker found."""
 TABLES = {
     "family": Variable("uint8", CODE, "family of the motion"),
     "sensor": Variable("uint8", CODE, "kind of the images"),
@@ -76,11 +81,18 @@ class Layout(NamedTuple):
     """Rows and columns of each image."""
     shard: int
     """Samples in a shard."""
+    tracked: bool = False
+    """Whether displacement is what a tracker found, with its quality."""
 
     @property
     def shards(self) -> int:
         """How many there are."""
         return -(-self.samples // self.shard)
+
+    @property
+    def planes(self) -> dict[str, Variable]:
+        """Planes that a sample has."""
+        return PLANES | QUALITY if self.tracked else PLANES
 
     def part(self, shard: int) -> range:
         """Return the samples of a shard, as positions in the store."""
@@ -151,11 +163,12 @@ def _write_empty(path: Path, layout: Layout, facts: dict[str, Any]) -> None:
     import zarr  # not above: zarr takes long to import
     from zarr.codecs import BloscCodec
 
-    said = {"title": "Synthetic pairs with exact displacement", "conventions": CONVENTIONS}
+    title = "Tracked pairs" if layout.tracked else "Synthetic pairs with exact displacement"
+    said = {"title": title, "conventions": CONVENTIONS}
     group = zarr.create_group(path, zarr_format=3, attributes=said | facts)
     codec = BloscCodec(cname="zstd", clevel=3, shuffle="shuffle")
     side = layout.size
-    for name, variable in PLANES.items():
+    for name, variable in layout.planes.items():
         group.create_array(
             name,
             shape=(layout.samples, side, side),
@@ -203,7 +216,9 @@ def _compare(path: Path, wanted: dict[str, Any]) -> None:
         if isinstance(have, dict) and isinstance(value, dict):
             name = next(k for k in {**value, **have} if have.get(k) != value.get(k))
             key, have, value = f"{key}.{name}", have.get(name), value.get(name)
-        more = f" (start={have} gives the samples that follow)" if key == "samples" else ""
+        # More samples follow those of a recipe; those of tracked pairs are all that there are.
+        follow = key == "samples" and "pairs" not in wanted.get("recipe", {})
+        more = f" (start={have} gives the samples that follow)" if follow else ""
         raise OutputError(
             f"{path} was begun with {key} {_short(have)} and not {_short(value)}; repeat the first "
             f"command to continue it, or choose another OUT{more}"

@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from groundshift.errors import OutputError
-from groundshift.io.samples.layout import MARK, PLANES, TABLES, Layout
+from groundshift.io.samples.layout import MARK, TABLES, Layout
 from groundshift.io.scratch import cannot_write
 
 
@@ -39,13 +39,13 @@ def write(layout: Layout, shard: int, items: Sequence[Mapping[str, Tensor]]) -> 
     group = zarr.open_group(layout.path, mode="r+", zarr_format=3, use_consolidated=False)
     try:
         # Zarr would read, and complete, what a killed writer left.
-        for file in _files(layout.path, shard):
+        for file in _files(layout, shard):
             file.unlink()
-        for name, variable in (PLANES | TABLES).items():
+        for name, variable in (layout.planes | TABLES).items():
             values = np.stack([_plane(item, name) for item in items]).astype(variable.dtype)
             if name == MARK:
                 # The mark must not reach the disk before what it vouches for.
-                for file in _files(layout.path, shard):
+                for file in _files(layout, shard):
                     _flush(file)
             group[name][where] = values  # pyright: ignore[reportArgumentType, reportIndexIssue]
     except OSError as error:
@@ -54,7 +54,7 @@ def write(layout: Layout, shard: int, items: Sequence[Mapping[str, Tensor]]) -> 
 
 def size_of(layout: Layout, shard: int) -> int:
     """Return the bytes of a shard on disk."""
-    return sum(file.stat().st_size for file in _files(layout.path, shard))
+    return sum(file.stat().st_size for file in _files(layout, shard))
 
 
 def _plane(item: Mapping[str, Tensor], name: str) -> np.ndarray:
@@ -63,9 +63,10 @@ def _plane(item: Mapping[str, Tensor], name: str) -> np.ndarray:
     return item[name].cpu().numpy()
 
 
-def _files(path: Path, shard: int) -> list[Path]:
+def _files(layout: Layout, shard: int) -> list[Path]:
     """Files of a shard but for its mark; planes that are missing altogether have none."""
-    planes = [path / name / "c" / str(shard) / "0" / "0" for name in PLANES]
+    path = layout.path
+    planes = [path / name / "c" / str(shard) / "0" / "0" for name in layout.planes]
     tables = [path / name / "c" / str(shard) for name in TABLES if name != MARK]
     return [file for file in (*planes, *tables) if file.exists()]
 
