@@ -43,7 +43,8 @@ in one thread, as `groundshift train NAME-compact` does, on the same 2,000 sampl
 simulate` (GROUNDSHIFT_BENCHMARK_STORE). As published they had 31 to 350 hours of a V100; these
 numbers compare designs at the budget of a laptop, and say nothing of what they reach with more.
 Means over the cases of the test split. The flagship had five hours; classical matchers need none.
-Sigma of the nets is what errors were on validation samples where images correlated as much.
+Sigma of the nets follows from errors on validation samples where images correlated as much: the
+least whose 68 and 95 % intervals both hold as much of them.
 {budget.TEXT}"""
 
 

@@ -12,9 +12,10 @@ from groundshift.errors import MatcherError
 from groundshift.nets import weights
 from groundshift.nets.calibrated import SIZES, calibrated
 from groundshift.nets.fusion import Fusion, FusionConfig
+from groundshift.nets.regress import sigma_of
 from groundshift.nets.weights import NAME, load
 from groundshift.train import train
-from groundshift.train.calibration import EACH, temperature, temperatures
+from groundshift.train.calibration import EACH, PARTS, sigma_by_score, temperature, temperatures
 from groundshift.train.config import TrainConfig
 from groundshift.train.record import LOG
 from groundshift.train.release import LARGEST, SCORES, release
@@ -49,6 +50,26 @@ def test_each_size_of_sigma_has_its_own_factor():
     assert torch.allclose(calibrated(sigma, found), sigma * factors, rtol=0.05)
     # A size that hardly occurs has the factor of all.
     assert temperatures(error[EACH:], sigma[EACH:])[0] == temperature((error / sigma)[EACH:])
+
+
+def test_sigma_by_score_holds_and_never_rises_with_the_score():
+    generator = torch.Generator().manual_seed(5)
+    score = torch.rand(240_000, generator=generator)
+    spread = 0.05 + 0.5 * (1 - score)
+    wrong = torch.rand(len(score), generator=generator) < 0.08
+    error = torch.randn(len(score), generator=generator) * spread
+    error = torch.where(wrong, 20 * error, error).abs()
+    error[score > 0.95] *= 10  # as where textures of one date are matched with themselves
+    table = sigma_by_score(error, score)
+    assert len(table) == PARTS
+    known, sizes = zip(*table, strict=True)
+    assert list(known) == sorted(known)
+    assert list(sizes) == sorted(sizes, reverse=True)
+    sigma = sigma_of(score, table)
+    for part in score.argsort().tensor_split(PARTS):
+        assert float((error <= sigma)[part].float().mean()) > 0.65
+        assert float((error <= 1.96 * sigma)[part].float().mean()) > 0.92
+    assert float((error <= 1.96 * sigma).float().mean()) > 0.95
 
 
 def test_factors_between_sizes_and_beyond():

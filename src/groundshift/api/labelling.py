@@ -236,14 +236,18 @@ def _sample(made: _Labelled, corner: tuple[int, int], index: int, size: int) -> 
         name: repeat(plane[cells], made.stride).where(known, torch.nan)
         for name, plane in made.quality.items()
     }
-    return images | quality | {
-        "motion": torch.where(known, motion, 0.0),
-        "coherence": blank,
-        "valid": known,
-        "measurable": known,
-        "distance": torch.full((size, size), torch.inf),
-        "bandwidth": torch.tensor(torch.nan),
-        "family": torch.tensor(0),
-        "sensor": torch.tensor(made.sensor),
-        "index": torch.tensor(index),
-    }
+    return (
+        images
+        | quality
+        | {
+            "motion": torch.where(known, motion, 0.0),
+            "coherence": blank,
+            "valid": known,
+            "measurable": known,
+            "distance": torch.full((size, size), torch.inf),
+            "bandwidth": torch.tensor(torch.nan),
+            "family": torch.tensor(0),
+            "sensor": torch.tensor(made.sensor),
+            "index": torch.tensor(index),
+        }
+    )

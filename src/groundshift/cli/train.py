@@ -4,7 +4,7 @@ import math
 import os
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -96,12 +96,7 @@ def train(  # noqa: PLR0913 - one option for each decision that is the user's
     from groundshift.tile import resolve_device
     from groundshift.tile.memory import cores
     from groundshift.train.configs import CONFIGS
-    from groundshift.train.coregistered import Coregistered
-    from groundshift.train.folder import Folder
-    from groundshift.train.stored import Stored
 
-    if store is not None and images is not None:
-        raise GroundshiftError("--store and --images are two sources of samples; pass one of them")
     if template:
         typer.echo(CONFIGS.template(None if config is None else CONFIGS.read(config)), nl=False)
         return
@@ -118,14 +113,12 @@ def train(  # noqa: PLR0913 - one option for each decision that is the user's
         workers = max(1, cores() // 3) if device == "cpu" else cores()
     if device == "cpu":
         torch.set_num_threads(max(1, cores() - workers))
-    stored = None if store is None else Stored(store)
-    if images is not None:
-        kind = None if radiometry is None else radiometry.value
-        source = Coregistered if chosen.objective == "coherence" else Folder
-        number = band_of(band)
-        stored = source(images, chosen.recipe, band=number, radiometry=kind, nodata=nodata)
-    elif (band, radiometry, nodata) != (None, None, None):
-        raise GroundshiftError("--band, --radiometry and --nodata are those of --images; pass it")
+    pixels = {
+        "band": band_of(band),
+        "radiometry": None if radiometry is None else radiometry.value,
+        "nodata": nodata,
+    }
+    stored = _samples(chosen, store, images, pixels)
     typer.echo(f"training    {chosen.steps:,} steps of {chosen.batch} on {device}")
     try:
         state = training.train(
@@ -145,6 +138,24 @@ def train(  # noqa: PLR0913 - one option for each decision that is the user's
     if state.step < chosen.steps:
         typer.echo(f"stopped     at step {state.step:,}; the same command goes on")
     typer.echo(f"wrote       {run}")
+
+
+def _samples(
+    config: Any, store: Path | None, images: Path | None, pixels: dict[str, Any]
+) -> Any | None:
+    """Open what is learned from instead of samples of the recipe, if anything is."""
+    from groundshift.train.coregistered import Coregistered
+    from groundshift.train.folder import Folder
+    from groundshift.train.stored import Stored
+
+    if images is not None:
+        if store is not None:
+            raise GroundshiftError("--store and --images are two sources; pass one of them")
+        source = Coregistered if config.objective == "coherence" else Folder
+        return source(images, config.recipe, **pixels)
+    if any(each is not None for each in pixels.values()):
+        raise GroundshiftError("--band, --radiometry and --nodata are those of --images; pass it")
+    return None if store is None else Stored(store)
 
 
 class _Reporter:

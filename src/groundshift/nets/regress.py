@@ -31,20 +31,21 @@ LEAST = 0.2
 """Share of a window that both images must show for a result: in a corner they show a quarter."""
 FAR = 16
 """Pixels that a net can add to what it starts from; more is seen as no data."""
-UNSURE = 0.5
+UNSURE = 1.0
 """Largest sigma that is reported, pixels: where validation errors were larger, images were as alike
 as those are by chance that have nothing in common."""
 ERRORS = "errors"
-"""Detail of weights: pairs of a correlation and the error, pixels, that 68 % of what correlated as
-much did not exceed."""
+"""Detail of weights: pairs of a correlation and the least sigma, pixels, whose intervals hold the
+errors of what correlated as much."""
 
 
 @dataclass(frozen=True)
 class Regress(Called):
     """A trained net that regresses a displacement at once, from both whitened images.
 
-    Sigma is what errors were on validation samples where the images, seen through the result,
-    correlated as much; there is none before training is complete.
+    Sigma follows from what errors were on validation samples where the images, seen through the
+    result, correlated as much: the least whose 68 and 95 % intervals both held as much of them.
+    There is none before training is complete.
 
     Parameters
     ----------

@@ -86,16 +86,22 @@ def temperatures(error: Tensor, sigma: Tensor) -> list[float]:
     return factors
 
 
-def errors_by_score(error: Tensor, score: Tensor) -> list[tuple[float, float]]:
-    """Tabulate the error that 68 % do not exceed against the score, in parts of equal size."""
+def sigma_by_score(error: Tensor, score: Tensor) -> list[tuple[float, float]]:
+    """Tabulate sigma against the score, in parts of equal size.
+
+    Of each part it is the least whose normal intervals hold their shares of errors, as of
+    `temperature`, and no less than where the score is higher.
+    """
     table: list[tuple[float, float]] = []
-    for part in score.argsort().tensor_split(PARTS):
+    least = 0.0
+    for part in reversed(score.argsort().tensor_split(PARTS)):
         if not len(part):
             continue
-        middle, size = float(score[part].median()), float(error[part].quantile(SHARES[0]))
-        if not table or middle > table[-1][0]:
-            table.append((middle, size))
-    return table
+        middle = float(score[part].median())
+        least = max(least, temperature(error[part]))
+        if not table or middle < table[-1][0]:
+            table.append((middle, least))
+    return table[::-1]
 
 
 def calibrate(run: Path, samples: Sequence[Item]) -> dict[str, Any]:
@@ -105,7 +111,7 @@ def calibrate(run: Path, samples: Sequence[Item]) -> dict[str, Any]:
     -------
     dict
         ``temperatures``: factors for sigma (after Guo et al. 2017), see
-        :mod:`groundshift.nets.calibrated`; or, of a net that tells none, ``errors``: those by
+        :mod:`groundshift.nets.calibrated`; or, of a net that tells none, ``errors``: sigma by
         score, see :mod:`groundshift.nets.regress`. ``band``: the multiple of that sigma that holds
         90 % of the errors (split-conformal, Lei et al. 2018). ``within_68`` and ``within_95``:
         shares of errors within those intervals of it.
@@ -120,7 +126,7 @@ def calibrate(run: Path, samples: Sequence[Item]) -> dict[str, Any]:
         found: dict[str, Any] = {"temperatures": factors}
         scaled = error / calibrated(sigma, factors)
     else:
-        table = errors_by_score(error, score)
+        table = sigma_by_score(error, score)
         found = {ERRORS: table}
         scaled = error / sigma_of(score, table)
     rank = min(len(scaled), math.ceil(BAND * (len(scaled) + 1)))
