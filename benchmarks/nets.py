@@ -19,8 +19,10 @@ from groundshift.train.release import release
 
 BUDGET = budget.budget("nets", 20, STORE)
 MATCHER = "learned({!r}, search={{reach}})"
+FLAGSHIP = f"the flagship ({STANDARD})"
 BESIDE = {
-    f"the flagship ({STANDARD})": MATCHER.format(STANDARD),
+    FLAGSHIP: MATCHER.format(STANDARD),
+    "the search of all nets": "guessing(search={reach})",
     "default": "default(search={reach})",
     "NCC 32 px": "NCC(window=32, search={reach}, stride=8)",
     "NCC 64 px": "NCC(window=64, search={reach}, stride=8)",
@@ -55,11 +57,10 @@ def tables() -> list[Table]:
     curves: list[list[Value]] = []
     for name in COMPACT:
         matchers[name] = MATCHER.format(weights := f"{name}-compact")
-        net, details = load(weights)
-        count = sum(p.numel() for p in net.parameters())
-        sizes[name] = [count, details["steps"], details["hours"]]
-        curves += [[name, *point] for point in details["curve"]]
+        sizes[name] = _size(weights)
+        curves += [[name, *point] for point in load(weights).details["curve"]]
     matchers |= BESIDE
+    sizes[FLAGSHIP] = _size(STANDARD)
     cases = [*(case for suite in SUITES.values() for case in suite()), *real(FOLDER)]
     records = BUDGET.measured(cases, list(matchers.values()))
     rows: list[list[Value]] = []
@@ -78,6 +79,14 @@ def tables() -> list[Table]:
         Table("Results", ("suite", "matcher", *SCORES.values()), rows),
         Table("Learning curves", ("net", "step", "error in training, px"), curves),
     ]
+
+
+def _size(weights: str) -> list[Value]:
+    """Parameters, steps and hours, those of the weights that they began with included."""
+    net, details = load(weights)
+    runs = [details, *details.get("before", ())]
+    spent = (sum(run[key] for run in runs) for key in ("steps", "hours"))
+    return [sum(p.numel() for p in net.parameters()), *spent]
 
 
 def main() -> None:

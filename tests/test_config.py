@@ -70,7 +70,7 @@ def test_what_provenance_says_can_be_pasted_back():
     ("text", "message"),
     [
         ("NNC()", "did you mean 'NCC'"),
-        ("Fourier(window=3)", "there are: default, learned, multikernel, NCC"),
+        ("Fourier(window=3)", "there are: default, learned, multikernel, guessing, NCC"),
         ("flownet-compact", "did you mean 'flownets-compact'? there are: default, learned"),
         ("autoo", "unknown matcher: 'autoo'; there are: default, learned"),
         ("NCC(windw=3)", "unknown parameter of NCC: 'windw'; did you mean 'window'"),
@@ -258,7 +258,7 @@ class TestLayout:
 
 
 def test_the_default_is_described():
-    default, learned, _ = describe_presets()
+    default, learned, *_ = describe_presets()
     assert learned.parameters[0].default == repr(STANDARD)
     assert [(p.name, p.default) for p in default.parameters] == [("search", "64"), ("stride", "4")]
     assert all(parameter.summary for parameter in default.parameters)

@@ -111,7 +111,7 @@ def train(  # noqa: PLR0913 - one option for each decision that is the user's
     device = resolve_device(device)
     if workers is None:
         workers = max(1, cores() // 3) if device == "cpu" else cores()
-    if device == "cpu":
+    if device == "cpu" and "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(max(1, cores() - workers))
     pixels = {
         "band": band_of(band),
@@ -167,6 +167,9 @@ class _Reporter:
 
     def __call__(self, kind: str, line: dict[str, float]) -> None:
         values = {k: v for k, v in line.items() if k not in ("step", "seconds")}
+        if kind == "calibration":
+            typer.echo(f"calibrating its sigma, on {line['samples']:,.0f} samples")
+            return
         if kind == "validation":
             shown = "  ".join(f"{name} {value:.3f}" for name, value in values.items())
             typer.echo(f"validation  {shown}")

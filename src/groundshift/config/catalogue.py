@@ -8,7 +8,7 @@ from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, NamedTuple
 
 from groundshift import filters, matchers
-from groundshift.nets.refine import Refine, learned
+from groundshift.nets.refine import Refine, guessing, learned
 from groundshift.nets.regress import Regress
 
 DEFAULT, LEARNED = "default", "learned"
@@ -17,6 +17,7 @@ PRESETS: dict[str, Callable[..., Any]] = {
     DEFAULT: matchers.default,
     LEARNED: learned,
     "multikernel": matchers.multikernel,
+    "guessing": guessing,
 }
 """Functions that put a matcher together, by their names in expressions."""
 

@@ -130,7 +130,7 @@ def near() -> MultiWindow:
 
 
 def guessing(search: int) -> CoarseToFine:
-    """Return all that precedes a net, in training as in use.
+    """Search coarse to fine, each 8 px: all that precedes a net, in training as in use.
 
     Parameters
     ----------

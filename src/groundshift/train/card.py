@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from textwrap import fill
 from typing import Any
 
 from groundshift.coherent.learned import FACTOR
@@ -101,9 +102,9 @@ def card(
             **details,
             "name": name,
             "parameters": parameters,
-            "taught": TAUGHT[taught] + (UNTOLD if unused else ""),
-            "told": _told(details, taught),
-            "span": _span(details),
+            "taught": _wrapped(TAUGHT[taught] + (UNTOLD if unused else "")),
+            "told": _wrapped(_told(details, taught)),
+            "span": _wrapped(_span(details)),
             "before": "".join(
                 f", after {each['steps']:,} steps in {each['hours']:.1f} h"
                 f" on {BEFORE[each.get('taught', 'synthetic')]}"
@@ -115,6 +116,11 @@ def card(
             "config": json.dumps(details["config"], indent=1),
         }
     )
+
+
+def _wrapped(text: str) -> str:
+    """Wrap paragraphs into lines."""
+    return "\n\n".join(fill(each, 100) for each in text.split("\n\n"))
 
 
 def _told(details: Mapping[str, Any], taught: str) -> str:
@@ -139,8 +145,8 @@ def _span(details: Mapping[str, Any]) -> str:
         for key, (low, high) in details["span"].items()
     )
     command = "coherence" if coherence else "track"
-    said = f"For {kinds} whose calm ground is like that of the training:\n{each}.\n"
-    return f"{said}`{command}` warns of others." + (f" {TEXTURE}" if coherence else "")
+    said = f"For {kinds} whose calm ground is like that of the training: {each}."
+    return f"{said} `{command}` warns of others." + (f" {TEXTURE}" if coherence else "")
 
 
 def _sigma(details: Mapping[str, Any]) -> str:

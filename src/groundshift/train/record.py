@@ -31,7 +31,7 @@ CALIBRATED = 4
 """Times as many samples as validation has, of the same: what is rare needs many."""
 
 Report = Callable[[str, dict[str, float]], None]
-"""Called with "train" or "validation" and values, the step among them."""
+"""Called with "train", "validation" or "calibration" and values, the step among them."""
 
 
 class Record:
@@ -101,8 +101,8 @@ class Record:
         made = path.exists() and path.stat().st_mtime >= (self._run / STATE).stat().st_mtime
         if self._state.step == config.steps and not made:
             path.unlink(missing_ok=True)
-            log.info("calibrating sigma")
             number = CALIBRATED * config.samples
+            self._report("calibration", {"step": self._state.step, "samples": number})
             held = self._hold(number)
             alike = held if self._looks == self._hold else self._looks(number)
             details = {
