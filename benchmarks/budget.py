@@ -46,15 +46,20 @@ class Budget:
     minutes: float
     store: str | None = None
 
-    def trained(self, name: str, config: TrainConfig) -> Path:
-        """Train a net within its time, or take it from an earlier run; return the run's folder."""
+    def trained(self, name: str, config: TrainConfig, like: Path | None = None) -> Path:
+        """Train a net within its time, or take it from an earlier run; return the run's folder.
+
+        With `like`, the folder of another run, it is as many steps as that one had.
+        """
         folder = RUNS / self.name / name.replace(" ", "-").replace(",", "")
         if not (folder / NAME).exists():
             torch.set_num_threads(1)
             steps = folder / "steps.json"
             if not steps.exists():
                 folder.mkdir(parents=True, exist_ok=True)
-                steps.write_text(json.dumps(self._affordable(config, folder / "timed")))
+                count = None if like is None else json.loads((like / steps.name).read_text())
+                count = count or self._affordable(config, folder / "timed")
+                steps.write_text(json.dumps(count))
             self._train(replace(config, steps=json.loads(steps.read_text())), folder)
         return folder
 
