@@ -154,8 +154,10 @@ def test_parts_of_a_pixel_within_sigma(matcher: Matcher) -> None:
     )
     errors = errors[~torch.isnan(errors)]
     assert errors.numel() > 0.9 * 2 * inner(estimate.dy, edge).numel()
-    # Nets are calibrated on images that know more ways to change than speckle.
-    assert (0.3 if matcher in LEARNED.values() else 0.5) < errors.std() < 2
+    # Nets are calibrated on images that know more ways to change than speckle, and those that
+    # regress by the mismatches among what correlates as much.
+    least = 0.2 if matcher in FREE else 0.3 if matcher in LEARNED.values() else 0.5
+    assert least < errors.std() < 2
     allowed = 0.1 if isinstance(matcher, Halved) else 0.06 if matcher in FREE else 0.03
     assert abs(float(inner(estimate.dy, edge).nanmean()) - 0.37) < allowed
     assert abs(float(inner(estimate.dx, edge).nanmean()) + 0.61) < allowed

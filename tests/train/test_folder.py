@@ -114,8 +114,9 @@ def test_it_trains_and_goes_on(folder, tmp_path):
     train(TINY, whole, None, Folder(folder, RECIPE), workers=0)
     one, two = (torch.load(path / "state.pt")["net"] for path in (run, whole))
     assert all(torch.equal(one[name], two[name]) for name in one)
-    (kind, line), (second, scores) = lines
-    assert (kind, second) == ("train", "validation")
+    (kind, line), (second, scores), (last, told) = lines
+    assert (kind, second, last) == ("train", "validation", "calibration")
+    assert told["samples"] == CALIBRATED * TINY.samples
     assert "pixels" not in line
     assert line["unlike"] > 0
     # Validation is on synthetic samples, whose truth is known.
