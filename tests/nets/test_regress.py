@@ -19,7 +19,7 @@ from groundshift.nets.images import Images
 from groundshift.nets.losses import scales_loss, stages_loss
 from groundshift.nets.microflow import MicroFlow, MicroFlowConfig
 from groundshift.nets.refine import learned
-from groundshift.nets.regress import ERRORS, Regress, sigma_of
+from groundshift.nets.regress import CHANCE, ERRORS, Regress, sigma_of
 from groundshift.nets.strainnet import StrainNetConfig
 from groundshift.synth.motions import Constant, Waves
 from groundshift.synth.sample import speckle_sample
@@ -119,6 +119,15 @@ class TestRegress:
         assert not torch.isnan(every.dy).any()
         assert torch.equal(torch.isnan(some.dy), every.sigma_dy > 0.45)
         assert 0 < float(torch.isnan(some.dy).float().mean()) < 1
+
+    def test_what_correlates_as_by_chance_is_not_reported(self, run, tmp_path):
+        sample = speckle_sample(Constant(0.5, 0.2), size=160, coherence=0.5, seed=3)
+        every = match_whole(Regress(run), sample.reference, sample.secondary)
+        level = float(every.score.median())
+        weights.keep(weights.load(run).net, tmp_path / weights.NAME, {ERRORS: TABLE, CHANCE: level})
+        some = match_whole(Regress(str(tmp_path)), sample.reference, sample.secondary)
+        assert torch.equal(torch.isnan(some.dy), every.score <= level)
+        assert float(torch.isnan(some.dy).float().mean()) == pytest.approx(0.5, abs=0.01)
 
     def test_nothing_beyond_the_halo_counts(self, run):
         matcher = Regress(run)

@@ -9,16 +9,29 @@ import torch
 from test_training import TINY
 
 from groundshift.errors import MatcherError
+from groundshift.matchers.whole import match_whole
 from groundshift.nets import weights
 from groundshift.nets.calibrated import SIZES, calibrated
 from groundshift.nets.fusion import Fusion, FusionConfig
+from groundshift.nets.refine import learned
 from groundshift.nets.regress import sigma_of
+from groundshift.nets.voxelmorph import VoxelMorphConfig
 from groundshift.nets.weights import NAME, load
+from groundshift.synth.recipe import Recipe
 from groundshift.train import train
-from groundshift.train.calibration import EACH, PARTS, sigma_by_score, temperature, temperatures
+from groundshift.train.calibration import (
+    EACH,
+    PARTS,
+    chance_of,
+    sigma_by_score,
+    temperature,
+    temperatures,
+)
 from groundshift.train.config import TrainConfig
 from groundshift.train.record import LOG
 from groundshift.train.release import LARGEST, SCORES, release
+from groundshift.train.state import State
+from groundshift.train.validation import samples_of
 
 
 def test_a_wrong_factor_is_found():
@@ -50,6 +63,21 @@ def test_each_size_of_sigma_has_its_own_factor():
     assert torch.allclose(calibrated(sigma, found), sigma * factors, rtol=0.05)
     # A size that hardly occurs has the factor of all.
     assert temperatures(error[EACH:], sigma[EACH:])[0] == temperature((error / sigma)[EACH:])
+
+
+def test_chance_is_what_images_of_other_places_hardly_exceed(tmp_path):
+    state = State.begin(TrainConfig(net=VoxelMorphConfig(width=0.5), guess="none", spoiled=0.0))
+    state.save(tmp_path)
+    recipe = Recipe(128, motions=(("zero", 1.0),), radar=1.0, plain=1.0, coherence=(0.9, 0.9))
+    samples = samples_of(recipe, None, 6)
+    level = chance_of(tmp_path, samples)
+    matcher = learned(str(tmp_path))
+    images = [[sample[name] for name in ("reference", "secondary")] for sample in samples]
+    alike = torch.cat([match_whole(matcher, *pair).score.flatten() for pair in images])
+    other = [match_whole(matcher, images[k][0], images[k - 1][1]).score for k in range(6)]
+    assert float((torch.cat(other) > level).float().mean()) == pytest.approx(0.05, abs=0.04)
+    assert float((alike > level).float().mean()) > 0.9
+    assert chance_of(tmp_path, samples[:1]) == -1.0
 
 
 def test_sigma_by_score_holds_and_never_rises_with_the_score():

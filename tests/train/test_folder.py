@@ -125,7 +125,9 @@ def test_it_trains_and_goes_on(folder, tmp_path):
     count = CALIBRATED * TINY.samples
     crops = Folder(folder, RECIPE).looks(count)
     images = [crop[name] for crop in crops for name in ("reference", "secondary")]
-    told = load(str(run)).details["span"]
+    details = load(str(run)).details
+    told = details["span"]
+    assert -1 < details["chance"] < 1
     assert {name: tuple(ends) for name, ends in told.items()} == span_of(images)
     sample = speckle_sample(Constant(0.5, 0.0), size=96, coherence=0.9, seed=1)
     assert bool(

@@ -37,6 +37,8 @@ as those are by chance that have nothing in common."""
 ERRORS = "errors"
 """Detail of weights: pairs of a correlation and the least sigma, pixels, whose intervals hold the
 errors of what correlated as much."""
+CHANCE = "chance"
+"""Detail of weights: the correlation that 5 % of what has nothing in common exceed."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,8 @@ class Regress(Called):
 
     Sigma follows from what errors were on validation samples where the images, seen through the
     result, correlated as much: the least whose 68 and 95 % intervals both held as much of them.
-    There is none before training is complete.
+    There is none before training is complete. Nothing is reported where they correlate no more than
+    images of other places do.
 
     Parameters
     ----------
@@ -124,7 +127,7 @@ class Regress(Called):
         dy, dx, correlation, there = planes.unbind(0)
         details = load(self.weights).details
         sigma = sigma_of(correlation, details.get(ERRORS, ()))
-        good = (there > 0.5) & ~(sigma > UNSURE)
+        good = (there > 0.5) & ~(sigma > UNSURE) & (correlation > details.get(CHANCE, -1.0))
         return where(good, Estimate(dy, dx, sigma, sigma.clone(), correlation.clamp(0, 1)))
 
     def _found(

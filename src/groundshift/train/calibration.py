@@ -13,7 +13,7 @@ from groundshift.matchers.whole import match_whole
 from groundshift.nets.calibrated import SIZES, calibrated
 from groundshift.nets.fusion import Fusion
 from groundshift.nets.refine import learned
-from groundshift.nets.regress import ERRORS, sigma_of
+from groundshift.nets.regress import CHANCE, ERRORS, sigma_of
 from groundshift.nets.weights import load
 from groundshift.synth.stream import Item
 from groundshift.train.validation import SEARCH
@@ -26,6 +26,8 @@ EACH = 20_000
 """Errors taken of each sample; fewer, where a part of it could not be measured."""
 PARTS = 12
 """Of the errors of a net that tells no sigma, by its score."""
+UNLIKE = 48
+"""Samples, at least if there are as many, whose images are matched with those of others."""
 FEW = 0.5
 """Samples' worth of errors, below which a size of sigma has no factor of its own."""
 
@@ -54,6 +56,25 @@ def errors_of(run: Path, samples: Sequence[Item]) -> Tensor:
             generator = torch.Generator().manual_seed(number)
             found.append(each[:, torch.randint(each.shape[1], (count,), generator=generator)])
     return torch.cat(found, 1) if found else torch.empty(3, 0)
+
+
+def chance_of(run: Path, samples: Sequence[Item]) -> float:
+    """Find the score that a run's net exceeds on 5 % of what has nothing in common.
+
+    Each reference is matched with the secondary of another sample of the same kind; -1 without one.
+    """
+    matcher = learned(str(run), SEARCH)
+    found = []
+    for kind in {int(sample["sensor"]) for sample in samples}:
+        own = [sample for sample in samples if int(sample["sensor"]) == kind]
+        for one, other in zip(own, own[1:] + own[:1], strict=True):
+            if one is not other:
+                estimate = match_whole(matcher, one["reference"].cpu(), other["secondary"].cpu())
+                found.append(estimate.score[~torch.isnan(estimate.score)])
+    scores = torch.cat(found) if found else torch.empty(0)
+    if not len(scores):
+        return -1.0
+    return float(scores.kthvalue(math.ceil(SHARES[1] * len(scores))).values)
 
 
 def temperature(ratios: Tensor) -> float:
@@ -112,9 +133,9 @@ def calibrate(run: Path, samples: Sequence[Item]) -> dict[str, Any]:
     dict
         ``temperatures``: factors for sigma (after Guo et al. 2017), see
         :mod:`groundshift.nets.calibrated`; or, of a net that tells none, ``errors``: sigma by
-        score, see :mod:`groundshift.nets.regress`. ``band``: the multiple of that sigma that holds
-        90 % of the errors (split-conformal, Lei et al. 2018). ``within_68`` and ``within_95``:
-        shares of errors within those intervals of it.
+        score, and ``chance``, see :mod:`groundshift.nets.regress`. ``band``: the multiple of that
+        sigma that holds 90 % of the errors (split-conformal, Lei et al. 2018). ``within_68`` and
+        ``within_95``: shares of errors within those intervals of it.
     """
     error, sigma, score = errors_of(run, samples)
     if not len(error):
@@ -127,7 +148,7 @@ def calibrate(run: Path, samples: Sequence[Item]) -> dict[str, Any]:
         scaled = error / calibrated(sigma, factors)
     else:
         table = sigma_by_score(error, score)
-        found = {ERRORS: table}
+        found = {ERRORS: table, CHANCE: chance_of(run, samples[:: len(samples) // UNLIKE or 1])}
         scaled = error / sigma_of(score, table)
     rank = min(len(scaled), math.ceil(BAND * (len(scaled) + 1)))
     return found | {
