@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import xarray as xr
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
@@ -59,10 +58,7 @@ def labelled() -> None:
         raise SystemExit("set GROUNDSHIFT_BENCHMARK_STORE to a store of groundshift simulate")
     store = Samples(Path(STORE))
     radar = np.flatnonzero(store.table("sensor") == SENSORS.index("radar"))
-    pairs = [
-        tuple(xr.DataArray(store[k][name].numpy(), dims=("y", "x")) for name in IMAGES)
-        for k in radar.tolist()
-    ]
+    pairs = [tuple(store[k][name].numpy() for name in IMAGES) for k in radar.tolist()]
     partial = LABELS.with_name("labels-part.zarr")
     groundshift.labels(pairs, partial, multikernel(SEARCH, STRIDE), radiometry="amplitude")
     partial.rename(LABELS)

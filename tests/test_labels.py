@@ -49,6 +49,13 @@ def store(pairs, tmp_path_factory):
     return found
 
 
+def test_arrays_are_images_without_georeferencing(store, pairs, tmp_path):
+    arrays = [tuple(each.values for each in pair) for pair in pairs]
+    found = labels(arrays, tmp_path / "x.zarr", MATCHER, size=SIZE, radiometry="amplitude")
+    assert len(found) == len(store)
+    assert all(torch.equal(found[k]["motion"], store[k]["motion"]) for k in range(len(store)))
+
+
 def test_labels_are_near_the_truth(store, sample):
     assert 10 <= len(store) <= 15  # of 16, one without data and some of it beside
     assert store.families == ("tracked",)

@@ -16,6 +16,7 @@ import xarray as xr
 from torch import Tensor
 
 from groundshift import grid, tile
+from groundshift.api.inputs import labelled
 from groundshift.errors import GroundshiftError, ImageError, OutputError
 from groundshift.io import radiometry as kinds
 from groundshift.io import samples as store
@@ -91,8 +92,9 @@ def labels(
     Parameters
     ----------
     pairs
-        Reference and secondary of each, as :func:`groundshift.open_image` gives them. The secondary
-        is resampled onto the reference's grid where it has to be.
+        Reference and secondary of each, as :func:`groundshift.open_image` gives them, or arrays
+        without georeferencing. The secondary is resampled onto the reference's grid where it has to
+        be.
     out
         The store, a folder that ends in .zarr. One that is not complete is gone on with.
     matcher
@@ -117,6 +119,7 @@ def labels(
     out = Path(out)
     matcher = matcher or multikernel()
     _check(pairs, out, matcher, size, share)
+    pairs = [(labelled(one, "reference"), labelled(two, "secondary")) for one, two in pairs]
     found, facts = [], []
     for number, pair in enumerate(pairs):
         kind = radiometry or kinds.guess(pair[0])
