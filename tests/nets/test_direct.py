@@ -92,37 +92,18 @@ def test_every_weight_learns(net):
     assert sum(learning) / len(learning) > 0.95
 
 
-def reached(net, images, known):
-    """Pixels around a period of results that these follow from."""
-    context = around(net)
-    inner = (..., *(2 * (slice(context, context + net.period),)))
+def test_its_reach_is_exact(net):
+    period, context = net.period, around(net)
+    images = torch.randn(1, 2, *(2 * (2 * context + period,)), dtype=torch.float64)
+    inner = (..., *(2 * (slice(context, context + period),)))
     images.requires_grad_(requires_grad=True)
-    flow = enlarged(net(images, known)[-1], net.stride)
+    flow = enlarged(net(images, torch.ones_like(images[:, :1]))[-1], net.stride)
     (slopes,) = torch.autograd.grad(flow[inner].sum(), images)
     where = (slopes[0].abs().amax(0) > 0).any(1).nonzero()
-    return max(context - int(where[0]), int(where[-1]) - (context + net.period - 1))
-
-
-def test_its_reach_is_exact(net):
-    side = 2 * around(net) + net.period
-    images = torch.randn(1, 2, side, side, dtype=torch.float64)
+    before, after = context - int(where[0]), int(where[-1]) - (context + period - 1)
     # Maxima pass on one of four: the last one may not be seen.
-    fewer = net.period if net.config.name.startswith("unet") else 0
-    # What is beyond data follows from beyond it: there is no such place here.
-    fewer += 2 * net.period if net.config.name == "voxelmorph" else 0
-    found = reached(net, images, torch.ones_like(images[:, :1]))
-    assert net.reach - fewer <= found <= net.reach
-
-
-@pytest.mark.parametrize("hole", [1, 2, 4, 8, 16])
-def test_holes_reach_no_further(net, hole):
-    side = 2 * around(net) + net.period
-    cells, middle = -(-side // hole), side // 2 // hole
-    known = (torch.rand(1, 1, cells, cells) < 0.5).double()
-    known[..., middle, middle] = 1.0
-    known = known.repeat_interleave(hole, 2).repeat_interleave(hole, 3)[..., :side, :side]
-    images = torch.randn(1, 2, side, side, dtype=torch.float64) * known
-    assert reached(net, images, known) <= net.reach
+    pooled = net.config.name.startswith("unet")
+    assert net.reach - (period if pooled else 0) <= max(before, after) <= net.reach
 
 
 def test_no_data_is_like_the_end_of_the_image(net):

@@ -2,7 +2,7 @@
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate, max_pool2d, pad
+from torch.nn.functional import interpolate, max_pool2d
 
 from groundshift.errors import MatcherError
 
@@ -67,37 +67,6 @@ def run(layers: nn.Sequential, x: Tensor, known: Tensor | None) -> Tensor:
 def masked(x: Tensor, known: Tensor | None) -> Tensor:
     """Zero where nothing is known."""
     return x if known is None else x * known
-
-
-def surrounded(x: Tensor, known: Tensor | None) -> Tensor:
-    """Give planes a cell more on each side, and cells without data what is beside them.
-
-    Convolutions of what is coarse see the neighbours: were these zero, a displacement would fade
-    towards the end of the data.
-
-    Parameters
-    ----------
-    x
-        ``(B, C, h, w)``, zero where nothing is known.
-    known
-        Where something is, 0 or 1, ``(B, 1, h, w)``; None is everywhere.
-    """
-    if known is None:
-        return pad(x, (1,) * 4, mode="replicate")
-    x, known = (pad(planes, (2,) * 4) for planes in (x, known))
-    for axis in (-1, -2):
-        beside, x = _beside(x, axis)
-        count, known = _beside(known, axis)
-        x = x.addcmul(beside, (1 - known) / count.clamp(min=1))
-        known = (known + count).clamp(max=1)
-    return x
-
-
-def _beside(planes: Tensor, axis: int) -> tuple[Tensor, Tensor]:
-    """Sum both neighbours along an axis, and cut what has both."""
-    n = planes.shape[axis] - 2
-    before, own, after = (planes.narrow(axis, start, n) for start in range(3))
-    return before + after, own
 
 
 def twice(x: Tensor, fine: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, grid_sample, interpolate, pad
 
 from groundshift.errors import MatcherError
-from groundshift.nets.layers import activated, conv, known_alone, masked, narrowed, surrounded
+from groundshift.nets.layers import conv, known_alone, masked, narrowed
 from groundshift.nets.spans import Span, reach_of
 
 ENCODER = (16, 32, 32, 32, 32)
@@ -84,11 +84,10 @@ class VoxelMorph(nn.Module):
         inside = (2 * seen[-1] + shown, *made)
         skips = [2 * skip + shown * (level > 0) for level, skip in enumerate(seen[:-1])]
         self.up = nn.ModuleList(
-            _inner(n + skip, m) for n, skip, m in zip(inside, skips[::-1], made, strict=False)
+            conv(n + skip, m) for n, skip, m in zip(inside, skips[::-1], made, strict=False)
         )
-        ends = zip((made[-1], *last), last, strict=False)
-        self.last = nn.ModuleList(_inner(n, m) for n, m in ends)
-        self.flow = nn.Conv2d(last[-1], 2, 3)
+        self.last = nn.ModuleList(conv(n, m) for n, m in zip((made[-1], *last), last, strict=False))
+        self.flow = nn.Conv2d(last[-1], 2, 3, 1, 1)
         nn.init.normal_(self.flow.weight, std=1e-3)
         nn.init.zeros_(self.flow.bias)  # type: ignore[arg-type]
 
@@ -111,14 +110,13 @@ class VoxelMorph(nn.Module):
                 levels[depth] += [products, masked(places, masks[depth])]
                 products = avg_pool2d(products, 2)
         x = torch.cat(levels[-1], 1)
-        for depth in range(LEVELS - 2, -1, -1):
-            larger = interpolate(surrounded(x, masks[depth + 1]), scale_factor=2.0, mode="nearest")
-            fine = pad(torch.cat(levels[depth], 1), (1,) * 4)
-            x = torch.cat([larger[..., 1:-1, 1:-1], fine], 1)
-            x = masked(self.up[LEVELS - 2 - depth](x), masks[depth])
-        for layer in (*self.last, self.flow):
-            x = masked(layer(surrounded(x, masks[0])), masks[0])
-        return x if self.config.integrate == 0 else _integrated(x, self.config.integrate)
+        for layer, level, mask in zip(self.up, levels[-2::-1], masks[-2::-1], strict=True):
+            larger = interpolate(x, scale_factor=2.0, mode="nearest")
+            x = masked(layer(torch.cat([larger, *level], 1)), mask)
+        for layer in self.last:
+            x = masked(layer(x), masks[0])
+        flow = masked(self.flow(x), masks[0])
+        return flow if self.config.integrate == 0 else _integrated(flow, self.config.integrate)
 
     def forward(self, images: Tensor, known: Tensor) -> list[Tensor]:
         """Predict displacements; see :meth:`groundshift.nets.hourglass.Hourglass.forward`."""
@@ -129,12 +127,11 @@ class VoxelMorph(nn.Module):
     def reach(self) -> int:
         """Pixels around a period of results that these depend on, at most."""
         moved = _carried(self.config.integrate) if self.config.integrate else 0
-        # A convolution sees its neighbours, and one without data what is beyond it.
-        span, seen = Span(0, self.period - 1).around(moved + 2 * (1 + len(LAST))), []
+        span, seen = Span(0, self.period - 1).around(moved + 1 + len(LAST)), []
         for _ in DECODER:
             span = span.around(1)
             seen.append(span)
-            span = span.coarser().around(1)
+            span = span.coarser()
         compared = span.around(1)
         for level in range(LEVELS - 1, -1, -1):
             span = span.around(1) if level == 0 else span.starts(2).around(1)
@@ -154,11 +151,6 @@ class VoxelMorph(nn.Module):
         """Memory for each pixel of the images, an upper estimate."""
         shown = _shown(self.config.lags)
         return 4 * (3 * (self.flow.in_channels + DECODER[-1] + 2 * ENCODER[0]) + shown)
-
-
-def _inner(inside: int, outside: int) -> nn.Sequential:
-    """Convolve what is `surrounded` already."""
-    return activated(nn.Conv2d(inside, outside, 3))
 
 
 def _shown(lags: int) -> int:
