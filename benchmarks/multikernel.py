@@ -152,9 +152,11 @@ def _real(folders: dict[str, Path]) -> Iterator[list[Value]]:
             field = groundshift.track(*images, matcher=matcher).compute()
             flow = torch.stack([torch.from_numpy(field[k].values) for k in ("dy", "dx")]).float()
             found[name] = flow if name == KERNELS else avg_pool2d(flow, STRIDE)
-        rows, columns = found[KERNELS].shape[-2:]
+        # Tracking has cells that the image fills in part.
+        rows, columns = (images[0].sizes[axis] // STRIDE for axis in ("y", "x"))
+        found = {name: flow[:, :rows, :columns] for name, flow in found.items()}
         for name, flow in found.items():
-            error = flow[:, :rows, :columns] - found[KERNELS]
+            error = flow - found[KERNELS]
             error = error[~torch.isnan(error)]
             share = float((~torch.isnan(flow[0])).float().mean())
             yield [

@@ -38,7 +38,8 @@ TINY = TrainConfig(
 def loss_of(sample, flow, smooth=0.1):
     images = Images.of(sample.reference[None], sample.secondary[None])
     seen, known = through(images, flow)
-    return float(unlike_loss(images.reference, seen, known, flow, smooth))
+    told = torch.ones_like(known, dtype=torch.bool)
+    return float(unlike_loss(images.reference, seen, known, flow, told, smooth))
 
 
 def test_the_truth_is_most_alike():
@@ -58,12 +59,15 @@ def test_smoothness_is_a_mean_of_gradients():
     step[..., 32:] = 2.0
     sample = speckle_sample(Constant(0.0, 0.0), size=64, coherence=1.0, seed=1)
     images = Images.of(sample.reference[None], sample.secondary[None])
-    one, two = (
-        float(unlike_loss(images.reference, images.reference, images.known, flow, 1.0))
-        for flow in (flat, step)
-    )
+    both = images.reference, images.reference, images.known
+    everywhere = torch.ones(1, 64, 64, dtype=torch.bool)
+    one, two = (float(unlike_loss(*both, flow, everywhere, 1.0)) for flow in (flat, step))
     # Both components jump by 2 px in one of 63 columns.
     assert two - one == pytest.approx(8**0.5 / 63, rel=0.02)
+    # A jump to where nothing is told is none.
+    told = everywhere.clone()
+    told[..., 32:] = False
+    assert float(unlike_loss(*both, step, told, 1.0)) == pytest.approx(one, abs=1e-6)
 
 
 def test_what_one_image_does_not_show_does_not_count():

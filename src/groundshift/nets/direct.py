@@ -33,6 +33,8 @@ class Regressed(NamedTuple):
     """What is missing, ``(B, 2, h, w)``, pixels, from coarse to fine."""
     stride: int
     """Pixels from one value of the finest to the next."""
+    known: Tensor
+    """Where both images were seen, 0 or 1, ``(B, H, W)``; elsewhere there is but what was followed."""
 
     @property
     def flow(self) -> Tensor:
@@ -57,7 +59,8 @@ def regress(net: Direct, images: Images, guess: Tensor) -> list[Regressed]:
         shift = squares_of(flow.detach())
         secondary, known = _seen(images, shift)
         pair = torch.stack([images.reference, secondary], 1) * known[:, None]
-        found.append(Regressed(repeat(shift, WARP), stage(pair, known[:, None]), net.stride))
+        flows = stage(pair, known[:, None])
+        found.append(Regressed(repeat(shift, WARP), flows, net.stride, known))
         flow = found[-1].flow
     return found
 

@@ -201,7 +201,7 @@ def stages_loss(flows: Sequence[Tensor], target: Tensor, measurable: Tensor) -> 
 
 
 def unlike_loss(
-    reference: Tensor, seen: Tensor, known: Tensor, flow: Tensor, smooth: float
+    reference: Tensor, seen: Tensor, known: Tensor, flow: Tensor, told: Tensor, smooth: float
 ) -> Tensor:
     """Say how unlike images are under a displacement, and how rough that is: no truth is needed.
 
@@ -216,6 +216,8 @@ def unlike_loss(
         Where both are, 0 or 1, ``(B, H, W)``.
     flow
         ``(B, 2, H, W)``, pixels.
+    told
+        Where the net tells it, bool ``(B, H, W)``: it is zero elsewhere, which must not spread.
     smooth
         Weight of the roughness.
     """
@@ -230,4 +232,5 @@ def unlike_loss(
     down = flow[..., 1:, :-1] - flow[..., :-1, :-1]
     along = flow[..., :-1, 1:] - flow[..., :-1, :-1]
     rough = ((down**2 + along**2).sum(1) + SHARP**2).sqrt() - SHARP
-    return _mean(1 - correlation, share > 0.5) + smooth * rough.mean()
+    counts = told[..., :-1, :-1] & told[..., 1:, :-1] & told[..., :-1, 1:]
+    return _mean(1 - correlation, share > 0.5) + smooth * _mean(rough, counts)

@@ -142,10 +142,14 @@ class Regress(Called):
                 guess, known = filled(there)
                 reference = torch.where(known, reference, torch.nan)
             images = Images.of(reference[None], secondary[None])
-            flow = regress(net, images, guess[None])[-1].flow
+            found = regress(net, images, guess[None])
+            flow = found[-1].flow
             correlation, share = alike(images, flow)
             there = ~torch.isnan(reference) & (share > LEAST)
-            return torch.cat([*flow, correlation, there.to(flow.dtype)])[:, *asked]
+            if prior is None:
+                # Where the net saw nothing it would tell nothing, for zero.
+                there &= found[0].known > 0
+            return torch.cat([*flow, correlation, there.to(correlation.dtype)])[:, *asked]
 
 
 def sigma_of(correlation: Tensor, table: list[tuple[float, float]] | tuple[()]) -> Tensor:

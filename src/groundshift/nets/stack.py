@@ -148,9 +148,9 @@ def _encoded(net: VoxelMorph, image: Tensor) -> _Seen:
 
 def _pair(net: VoxelMorph, one: _Seen, other: _Seen) -> Tensor:
     """Displacement, correlation, and what counts, ``(4, H, W)``."""
-    flow = net.decode(one.levels, other.levels, (one.whole * other.whole)[:, None])
+    known = one.whole * other.whole
+    flow = net.decode(one.levels, other.levels, known[:, None])
     padded = pad(other.image, (TAPS,) * 4)
     secondary, there = seen(padded, other.inside, squares_of(flow), TAPS)
     correlation, share = likeness(one.image, secondary, one.known * there)
-    good = (one.known > 0) & (share > LEAST)
-    return torch.cat([*flow, correlation, good.to(flow.dtype)])
+    return torch.cat([*flow, correlation, known * (share > LEAST)])

@@ -82,7 +82,8 @@ def _displacement(
     if config.objective == "alike":
         last = found[-1].flow
         seen, there = through(images, last)
-        total = unlike_loss(images.reference, seen, there, last, config.smooth)
+        both = images.reference, seen
+        total = unlike_loss(*both, there, last, found[-1].known > 0, config.smooth)
         return total, {"unlike": total.detach()}, last
     if len(found) > 1:
         total = stages_loss([each.flow for each in found], truth.motion, truth.measurable)
