@@ -34,7 +34,7 @@ class Regressed(NamedTuple):
     stride: int
     """Pixels from one value of the finest to the next."""
     known: Tensor
-    """Where both images were seen, 0 or 1, ``(B, H, W)``; elsewhere there is but what was followed."""
+    """Where both images were seen, 0 or 1, ``(B, H, W)``; elsewhere only `shift` is told."""
 
     @property
     def flow(self) -> Tensor:
