@@ -7,6 +7,7 @@ import pytest
 import torch
 import xarray as xr
 
+from groundshift.api import tracked as tracked_module
 from groundshift.api.labelling import labels
 from groundshift.errors import GroundshiftError, OutputError
 from groundshift.matchers import NCC, multikernel
@@ -99,6 +100,34 @@ def test_what_is_there_is_gone_on_with_and_nothing_else(store, pairs):
         labels(pairs * 2, store.path, MATCHER, size=SIZE, radiometry="amplitude")
     with pytest.raises(OutputError, match="was begun with"):
         labels(pairs, store.path, MATCHER, size=SIZE, share=0.6, radiometry="amplitude")
+
+
+def test_a_run_that_was_stopped_tracks_no_pair_twice(pairs, store, tmp_path, monkeypatch):
+    out = tmp_path / "x.zarr"
+    settings = {"matcher": MATCHER, "size": SIZE, "radiometry": "amplitude"}
+    said = []
+
+    def stop(progress):
+        said.append(progress)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        labels([*pairs, *pairs], out, report=stop, **settings)
+    assert not out.exists()
+    with pytest.raises(OutputError, match="was begun with pixels"):
+        labels([(one, two + 1) for one, two in 2 * pairs], out, **settings)
+
+    counts = []
+    real = tracked_module.tile.map_pair
+    monkeypatch.setattr(
+        tracked_module.tile, "map_pair", lambda *a, **k: counts.append(1) or real(*a, **k)
+    )
+    found = labels([*pairs, *pairs], out, **settings)
+    assert len(counts) == 1  # of two
+    assert len(found) == 2 * len(store)
+    for k in range(len(found)):
+        assert torch.equal(found[k]["motion"], store[k % len(store)]["motion"])
+    assert [path.name for path in tmp_path.iterdir()] == ["x.zarr"]
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,10 @@ import torch
 import xarray as xr
 from torch import Tensor
 
-from groundshift import grid, tile
 from groundshift.api.inputs import labelled
-from groundshift.errors import GroundshiftError, ImageError, OutputError
-from groundshift.io import radiometry as kinds
+from groundshift.api.tracked import Tracked, digest, kind_of, tracked
+from groundshift.errors import GroundshiftError, OutputError
+from groundshift.io import partial
 from groundshift.io import samples as store
 from groundshift.io.samples import Layout, Samples
 from groundshift.matchers import multikernel
@@ -96,7 +96,8 @@ def labels(
         without georeferencing. The secondary is resampled onto the reference's grid where it has to
         be.
     out
-        The store, a folder that ends in .zarr. One that is not complete is gone on with.
+        The store, a folder that ends in .zarr. One that is not complete is gone on with; pairs that
+        were tracked are kept in OUT.partial until it is.
     matcher
         By default :func:`groundshift.matchers.multikernel`: offset tracking by windows of several
         sizes, as published for CC-ResSiamNet (Kim, Jung and Lu 2025).
@@ -120,16 +121,32 @@ def labels(
     matcher = matcher or multikernel()
     _check(pairs, out, matcher, size, share)
     pairs = [(labelled(one, "reference"), labelled(two, "secondary")) for one, two in pairs]
-    found, facts = [], []
-    for number, pair in enumerate(pairs):
-        kind = radiometry or kinds.guess(pair[0])
-        made = _track(pair, kind, matcher, size, share, memory=memory, device=device)
-        found.append(made)
-        facts.append([str(image.attrs.get("source", "")) for image in pair])
-        log.info("pair %d: %d samples", number, len(made.corners))
-        if report is not None:
-            known = float((~torch.isnan(made.dy)).float().mean())
-            report(Progress(number, known, len(made.corners)))
+    radiometries = [kind_of(one, radiometry) for one, _ in pairs]
+    told = {
+        "pairs": [[str(image.attrs.get("source", "")) for image in pair] for pair in pairs],
+        "matcher": repr(matcher),
+        "size": size,
+    }
+    pixels = [[digest(image) for image in pair] for pair in pairs]
+    with partial.work_on(out, told | {"radiometry": radiometries, "pixels": pixels}) as folder:
+        found = []
+        for number, pair in enumerate(pairs):
+            kind, file = radiometries[number], folder / f"{number}.npz"
+            measured = tracked(pair, kind, matcher, file, window=size, memory=memory, device=device)
+            made = _labelled(measured, kind, matcher.stride, size, share)
+            found.append(made)
+            log.info("pair %d: %d samples", number, len(made.corners))
+            if report is not None:
+                known = float((~torch.isnan(made.dy)).float().mean())
+                report(Progress(number, known, len(made.corners)))
+        samples = _stored(out, found, told | {"share": share})
+        partial.clear(folder)
+    return samples
+
+
+def _stored(out: Path, found: Sequence[_Labelled], told: dict[str, Any]) -> Samples:
+    """Write what is labelled as a store."""
+    size, share = told["size"], told["share"]
     count = sum(len(each.corners) for each in found)
     if count == 0:
         raise GroundshiftError(
@@ -137,7 +154,7 @@ def labels(
             "search farther (matcher=multikernel(search=64)), or take dates nearer to each other"
         )
     layout = Layout(out.absolute(), count, 0, size, max(1, SHARD_PIXELS // size**2), tracked=True)
-    _write(layout, found, {"pairs": facts, "matcher": repr(matcher), "size": size, "share": share})
+    _write(layout, found, told)
     return Samples(layout.path)
 
 
@@ -167,30 +184,9 @@ def _check(pairs: Sequence[Pair], out: Path, matcher: Matcher, size: int, share:
         raise OutputError(f"the folder {out.parent} does not exist; make it, or choose another OUT")
 
 
-def _track(
-    pair: Pair,
-    kind: str,
-    matcher: Matcher,
-    size: int,
-    share: float,
-    *,
-    memory: int | None,
-    device: str,
-) -> _Labelled:
-    """Measure a pair, and choose where to cut samples from it."""
-    if kind not in kinds.RADIOMETRIES:
-        raise ImageError(
-            f"radiometry={kind!r} is not known; choose one of {', '.join(kinds.RADIOMETRIES)}"
-        )
-    one, two = grid.align(
-        *(kinds.detect(image.assign_attrs(radiometry=kind)) for image in pair), window=size
-    )
-    lazy = tile.map_pair(matcher, one, two, memory=memory, device=device)
-    with tile.computing(progress=False):
-        import dask
-
-        computed = dask.compute(*lazy)  # pyright: ignore[reportPrivateImportUsage]
-    dy, dx, sigma_dy, sigma_dx, score = map(torch.from_numpy, computed)
+def _labelled(pair: Tracked, kind: str, stride: int, size: int, share: float) -> _Labelled:
+    """Keep what neighbours agree with, and choose where to cut samples from a pair."""
+    one, two, (dy, dx, sigma_dy, sigma_dx, score) = pair
     near = without_outliers(dy, dx, TOLERANCE)
     same = ((near[0] - dy).abs() < 1e-6) & ((near[1] - dx).abs() < 1e-6)
     dy, dx = (torch.where(same, plane, torch.nan) for plane in (dy, dx))
@@ -199,15 +195,15 @@ def _track(
         (row, column)
         for row in range(0, one.shape[0] - size + 1, size)
         for column in range(0, one.shape[1] - size + 1, size)
-        if _labelled(dy, row, column, size, matcher.stride) >= share
+        if _known(dy, row, column, size, stride) >= share
     ]
     corners = [each for each in corners if _seen(one, two, *each, size) >= SEEN]
     sigma = ((sigma_dy.square() + sigma_dx.square()) / 2).sqrt()
     quality = {"sigma": sigma, "score": score}
-    return _Labelled(one, two, dy, dx, quality, matcher.stride, sensor, corners)
+    return _Labelled(one, two, dy, dx, quality, stride, sensor, corners)
 
 
-def _labelled(plane: Tensor, row: int, column: int, size: int, stride: int) -> float:
+def _known(plane: Tensor, row: int, column: int, size: int, stride: int) -> float:
     cells = (slice(n // stride, (n + size) // stride) for n in (row, column))
     return float((~torch.isnan(plane[tuple(cells)])).float().mean())
 

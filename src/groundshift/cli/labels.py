@@ -45,7 +45,8 @@ def labels(  # noqa: PLR0913 - one option for each decision that is the user's
     """Track real pairs by classical windows, as samples that nets learn from without any truth.
 
     Images are paired in the order of their dates; without dates, as they are given. A label is kept
-    where the match is certain, returns to where it began, and agrees with its neighbours.
+    where the match is certain, returns to where it began, and agrees with its neighbours. Stop at
+    any time: the same command goes on, and tracks no pair twice.
 
     **Example**
 
