@@ -1,7 +1,4 @@
-"""Run benchmarks: ``python -m benchmarks [name ...]``; without names, all but the last ten.
-
-They need more than the package: time for large images, and real pairs.
-"""
+"""Run benchmarks: ``python -m benchmarks [name ...]``; without names, those of `SHORT`."""
 
 import sys
 from importlib import import_module
@@ -11,7 +8,7 @@ from groundshift import process
 # Before torch is imported: what the command line of the package does as well.
 process.prepare()
 
-NAMES = (
+SHORT = (
     "accuracy",
     "speckle",
     "physics",
@@ -25,6 +22,8 @@ NAMES = (
     "kills",
     "speed",
     "unet",
+)
+LONG = (
     "ablations",
     "nets",
     "earthquakes",
@@ -39,13 +38,15 @@ NAMES = (
     "real",
     "real_coherence",
 )
+"""They need more than the package: hours, large images, a bank of texture, or real pairs."""
+NAMES = (*SHORT, *LONG)
 
 
 def main() -> None:
     """Run what was asked for and write the results."""
     from benchmarks.report import write
 
-    names = sys.argv[1:] or NAMES[:-13]
+    names = sys.argv[1:] or SHORT
     if unknown := set(names) - set(NAMES):
         sys.exit(f"no benchmark is called {', '.join(sorted(unknown))}; use {', '.join(NAMES)}")
     for name in names:
