@@ -129,11 +129,11 @@ a bowl move by up to 2.5 px in all; a rough rupture jumps by 1.8 px after the fo
 unsupervised net is of the family VoxelMorph (Balakrishnan et al. 2019); it was trained for
 {BUDGET.minutes:g} minutes of the processor's time in one thread, on images alone, without truth
 (`objective: alike`). Each image goes through its encoder once. "Behind a search" are the compact
-weights that come with the package, of 20 minutes, taught in the same way. Speckle tracking is plain NCC in
-fixed windows. Seconds are of the processor, for all pairs, in one thread, without reading and
-training; errors are means over blocks of {STRIDE} px for all, {MARGIN} px from the border. "rise"
-is the distance in which the step of the fault rises from 10 to 90 %, from the first date to the
-last. "agreed": all pairs of the method were replaced by what they say together
+weights that come with the package, of 20 minutes, taught in the same way. Speckle tracking is plain
+NCC in fixed windows. Seconds are of the processor, for all pairs, in one thread, without reading
+and training; errors are means over blocks of {STRIDE} px for all, {MARGIN} px from the border.
+"rise" is the distance in which the step of the fault rises from 10 to 90 %, from the first date to
+the last. "agreed": all pairs of the method were replaced by what they say together
 (`groundshift.inversion.agree`); its seconds are those of the method and of this.
 {coverage.TEXT} {budget.TEXT}"""
 
