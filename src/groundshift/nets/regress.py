@@ -48,7 +48,8 @@ class Regress(Called):
     Sigma follows from what errors were on validation samples where the images, seen through the
     result, correlated as much: the least whose 68 and 95 % intervals both held as much of them.
     There is none before training is complete. Nothing is reported where they correlate no more than
-    images of other places do.
+    images of other places do, nor, without a prior, where one of them lacks a pixel or its
+    neighbour below or to the right.
 
     Parameters
     ----------
@@ -147,7 +148,7 @@ class Regress(Called):
             correlation, share = alike(images, flow)
             there = ~torch.isnan(reference) & (share > LEAST)
             if prior is None:
-                # Where the net saw nothing it would tell nothing, for zero.
+                # Where the net saw nothing it tells zero.
                 there &= found[0].known > 0
             return torch.cat([*flow, correlation, there.to(correlation.dtype)])[:, *asked]
 
