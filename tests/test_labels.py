@@ -128,6 +128,13 @@ def test_a_run_that_was_stopped_tracks_no_pair_twice(pairs, store, tmp_path, mon
     for k in range(len(found)):
         assert torch.equal(found[k]["motion"], store[k % len(store)]["motion"])
     assert [path.name for path in tmp_path.iterdir()] == ["x.zarr"]
+    assert len(labels([*pairs, *pairs], out, **settings)) == len(found)
+    assert len(counts) == 1
+    with pytest.raises(OutputError, match="was begun with pixels"):
+        labels([(one, two + 1) for one, two in 2 * pairs], out, **settings)
+    (tmp_path / "else.zarr").mkdir()
+    with pytest.raises(OutputError, match="no store of samples"):
+        labels(pairs, tmp_path / "else.zarr", **settings)
 
 
 @pytest.mark.parametrize(

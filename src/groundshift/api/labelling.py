@@ -17,7 +17,7 @@ from torch import Tensor
 
 from groundshift.api.inputs import labelled
 from groundshift.api.tracked import Tracked, digest, kind_of, tracked
-from groundshift.errors import GroundshiftError, OutputError
+from groundshift.errors import GroundshiftError, ImageError, OutputError
 from groundshift.io import partial
 from groundshift.io import samples as store
 from groundshift.io.samples import Layout, Samples
@@ -124,11 +124,14 @@ def labels(
     radiometries = [kind_of(one, radiometry) for one, _ in pairs]
     told = {
         "pairs": [[str(image.attrs.get("source", "")) for image in pair] for pair in pairs],
+        "pixels": [[digest(image) for image in pair] for pair in pairs],
+        "radiometry": radiometries,
         "matcher": repr(matcher),
         "size": size,
     }
-    pixels = [[digest(image) for image in pair] for pair in pairs]
-    with partial.work_on(out, told | {"radiometry": radiometries, "pixels": pixels}) as folder:
+    if (whole := _complete(out, told | {"share": share})) is not None:
+        return whole
+    with partial.work_on(out, told) as folder:
         found = []
         for number, pair in enumerate(pairs):
             kind, file = radiometries[number], folder / f"{number}.npz"
@@ -142,6 +145,19 @@ def labels(
         samples = _stored(out, found, told | {"share": share})
         partial.clear(folder)
     return samples
+
+
+def _complete(out: Path, told: dict[str, Any]) -> Samples | None:
+    """Return the store if it is there and complete; refuse one of something else."""
+    if not out.exists():
+        return None
+    try:
+        found = Samples(out)
+    except ImageError:
+        raise OutputError(f"{out} is no store of samples; choose another OUT") from None
+    remedy = "repeat the first command to go on with it, or choose another OUT"
+    partial.compare(out, found.attributes["recipe"], told, remedy)
+    return found if len(found) == found.attributes["samples"] else None
 
 
 def _stored(out: Path, found: Sequence[_Labelled], told: dict[str, Any]) -> Samples:

@@ -216,9 +216,7 @@ def _compare(path: Path, wanted: dict[str, Any]) -> None:
         if isinstance(have, dict) and isinstance(value, dict):
             name = next(k for k in {**value, **have} if have.get(k) != value.get(k))
             key, have, value = f"{key}.{name}", have.get(name), value.get(name)
-        # More samples follow those of a recipe; those of tracked pairs are all that there are.
-        follow = key == "samples" and "pairs" not in wanted.get("recipe", {})
-        more = f" (start={have} gives the samples that follow)" if follow else ""
+        more = f" (start={have} gives the samples that follow)" if key == "samples" else ""
         raise OutputError(
             f"{path} was begun with {key} {_short(have)} and not {_short(value)}; repeat the first "
             f"command to continue it, or choose another OUT{more}"
